@@ -1,0 +1,1 @@
+"""Starts the shop: processes, databases, secrets, demo."""

@@ -1,0 +1,1 @@
+"""What services promise on the wire: categories, sealed fields, purposes, ids, events."""

@@ -1,0 +1,1 @@
+"""One request, one transaction: engine, sealed columns, migrations at start."""

@@ -1,0 +1,1 @@
+"""Durable jobs and the outbox, enqueued in your own transaction."""

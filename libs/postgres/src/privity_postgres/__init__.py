@@ -1,0 +1,1 @@
+"""A PostgreSQL that comes with the project, its databases and its roles."""

@@ -1,0 +1,1 @@
+"""Accounts, credentials, sealed profiles and addresses."""

@@ -1,0 +1,1 @@
+"""Shipments, deliveries to partners, tracking."""

@@ -1,0 +1,1 @@
+"""The one place where personal data can be read: purposes, seals, records."""

@@ -1,0 +1,55 @@
+"""Identifiers: a three-letter prefix and sixteen bytes, ordered by the time they were minted."""
+
+import os
+import re
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from privity_contracts.categories import OPERATIONAL, Category
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
+BODY = "[0-9a-hjkmnp-tv-z]{26}"
+PATTERN = re.compile(rf"[a-z]{{3}}_{BODY}")
+
+
+def encode(raw: bytes) -> str:
+    """26 characters for 16 bytes."""
+    number = int.from_bytes(raw, "big")
+    characters = []
+    for _ in range(26):
+        characters.append(ALPHABET[number & 31])
+        number >>= 5
+    return "".join(reversed(characters))
+
+
+def mint(
+    prefix: str,
+    *,
+    clock: Callable[[], float] = time.time,
+    entropy: Callable[[int], bytes] = os.urandom,
+) -> str:
+    """A fresh id, laid out as a UUID of version 7 (RFC 9562, section 5.7)."""
+    raw = bytearray(int(clock() * 1000).to_bytes(6, "big") + entropy(10))
+    raw[6] = (raw[6] & 0x0F) | 0x70
+    raw[8] = (raw[8] & 0x3F) | 0x80
+    return f"{prefix}_{encode(bytes(raw))}"
+
+
+def is_id(text: str, prefix: str | None = None) -> bool:
+    return PATTERN.fullmatch(text) is not None and (prefix is None or text.startswith(f"{prefix}_"))
+
+
+SubjectId = Annotated[str, StringConstraints(pattern=rf"^cus_{BODY}$"), Category("user.unique_id")]
+AddressId = Annotated[str, StringConstraints(pattern=rf"^adr_{BODY}$"), OPERATIONAL]
+OrderId = Annotated[str, StringConstraints(pattern=rf"^ord_{BODY}$"), OPERATIONAL]
+PaymentId = Annotated[str, StringConstraints(pattern=rf"^pay_{BODY}$"), OPERATIONAL]
+ProductId = Annotated[str, StringConstraints(pattern=rf"^prd_{BODY}$"), OPERATIONAL]
+SessionId = Annotated[str, StringConstraints(pattern=rf"^ses_{BODY}$"), OPERATIONAL]
+RegistrationId = Annotated[str, StringConstraints(pattern=rf"^reg_{BODY}$"), OPERATIONAL]
+ShipmentId = Annotated[str, StringConstraints(pattern=rf"^shp_{BODY}$"), OPERATIONAL]
+DeliveryId = Annotated[str, StringConstraints(pattern=rf"^dlv_{BODY}$"), OPERATIONAL]
+EventId = Annotated[str, StringConstraints(pattern=rf"^evt_{BODY}$"), OPERATIONAL]
+RecipientId = Annotated[str, StringConstraints(pattern=rf"^rcp_{BODY}$"), OPERATIONAL]

@@ -140,8 +140,9 @@ class PostgresServer:
                 raise ServerFailed(f"PostgreSQL did not stop:\n{self._last_words()}")
 
     def remove(self) -> None:
-        """Stops and deletes everything, for servers that were only lent."""
-        self.stop()
+        """Stops without writing down and deletes everything, for servers that were only lent."""
+        if self.home.exists() and self.is_running():
+            self._pg_ctl("stop", "--mode=immediate", "--wait")
         for folder in (self.home, self.socket_dir):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,0 +1,96 @@
+"""A service's way to its own database, and what it means that the database cannot be reached."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from privity_rest.refusals import Unavailable
+
+# The server's state, not the statement's fault: PostgreSQL's appendix of error codes.
+SERVER_STATES = {
+    "25006",  # read-only: a standby that has not been promoted
+    "53100",  # disk full
+    "53200",  # out of memory
+    "53300",  # too many connections
+    "57P01",  # shut down by its administrator
+    "57P02",  # shutting down after a crash
+    "57P03",  # not accepting connections yet
+}
+
+
+class DatabaseUnavailable(Unavailable):
+    """Nobody's mistake in the request; the same request may be tried again."""
+
+    code = "database_unavailable"
+
+
+class Database:
+    """An engine and its pool, for as long as the process lives."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, application_name: str = "privity") -> None:
+        self.engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=False,  # costs every request a round trip; see _refuse_closed
+            hide_parameters=True,  # errors must not quote the values of a row
+            connect_args={
+                "timeout": 5,
+                "server_settings": {
+                    "application_name": application_name,
+                    "timezone": "UTC",
+                    "jit": "off",  # our statements are short: compiling them costs more
+                    "idle_in_transaction_session_timeout": "60s",
+                },
+            },
+        )
+        event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Commits when the block ends, rolls back when it raises.
+
+        Raises DatabaseUnavailable when the server cannot be reached, is full or goes away.
+        """
+        with _server_states():
+            async with self._sessions() as session, session.begin():
+                await self._reach(session)
+                yield session
+
+    @staticmethod
+    async def _reach(session: AsyncSession) -> None:
+        # Connecting here, and not at the first statement, tells a failure to connect (a plain
+        # OSError) from one that the block itself raises.
+        try:
+            await session.connection()
+        except (OSError, TimeoutError, PoolTimeout, DBAPIError) as failure:
+            raise DatabaseUnavailable from failure
+
+    async def dispose(self) -> None:
+        await self.engine.dispose()
+
+
+def _refuse_closed(connection: Any, record: object, proxy: object) -> None:
+    """Has the pool replace a connection whose end was already seen, after the server's restart."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+@contextmanager
+def _server_states() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as failure:
+        state = getattr(failure.orig, "sqlstate", None)
+        if failure.connection_invalidated or state in SERVER_STATES:
+            raise DatabaseUnavailable from failure
+        raise

@@ -1,0 +1,107 @@
+"""Migrations at start: a service brings its own database to the version that it was built for.
+
+A folder of migrations holds `versions/` and an `env.py` of three lines:
+
+    from orders.models import Base
+    from privity_database.migrations import run
+    run(Base.metadata)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+from alembic import command, context
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+LOCK = 0x6D696772
+VERSION_TABLE = "alembic_version"
+
+_one_at_a_time = threading.Lock()  # Alembic keeps the current environment in module globals
+
+
+class NotStartedByMigrate(RuntimeError):
+    """An env.py was run by something else, without a connection and without the lock."""
+
+
+async def migrate(url: str, folder: Path, *, version_table: str = VERSION_TABLE) -> None:
+    """Upgrades to the newest version; of several starts at once, the later find it done.
+
+    Two folders on one database need a `version_table` each. `url` is the owner's: the role that a
+    service works with cannot change tables.
+    """
+
+    def upgrade_alone() -> None:
+        with _one_at_a_time:
+            asyncio.run(_upgrade(url, folder, version_table))
+
+    # In a thread, because migrations block, and Alembic itself is not asynchronous.
+    await asyncio.to_thread(upgrade_alone)
+
+
+def run(metadata: MetaData) -> None:
+    """The body of every env.py."""
+    connection = context.config.attributes.get("connection")
+    if connection is None:
+        raise NotStartedByMigrate("migrations run through privity_database.migrate")
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        version_table=context.config.attributes["version_table"],
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def differences(url: str, metadata: MetaData) -> list[Any]:
+    """What the tables would still need to be what the models say; empty when they agree."""
+    engine = create_async_engine(url, poolclass=NullPool)
+
+    def compare(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(compare)
+    finally:
+        await engine.dispose()
+
+
+async def _upgrade(url: str, folder: Path, version_table: str) -> None:
+    engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
+    try:
+        # The lock has a connection of its own, so that migrations begin and commit as they like.
+        async with engine.connect() as guard:
+            await _lock(guard)
+            async with engine.connect() as connection:
+                await connection.run_sync(_run_alembic, folder, version_table)
+                await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+async def _lock(guard: AsyncConnection) -> None:
+    # Session-level: ends with the connection, however that ends. Autocommit, because an open
+    # transaction would keep CREATE INDEX CONCURRENTLY waiting for ever.
+    await guard.execution_options(isolation_level="AUTOCOMMIT")
+    # And asking again instead of waiting inside a statement, whose snapshot it would wait for too.
+    while not await guard.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
+        await asyncio.sleep(0.1)  # noqa: ASYNC110 - nothing in this process could set an event
+
+
+def _run_alembic(connection: Connection, folder: Path, version_table: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    config.attributes["version_table"] = version_table
+    command.upgrade(config, "head")

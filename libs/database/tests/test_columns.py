@@ -1,0 +1,79 @@
+"""Sealed values and blind indexes, through a real table."""
+
+import pytest
+from sqlalchemy import Integer, insert, select, text
+from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from privity_contracts import BlindIndex, Sealed
+from privity_contracts.ids import mint
+from privity_database import BlindIndexText, Database, SealedText
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Person(Base):
+    __tablename__ = "person"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    email: Mapped[Sealed | None] = mapped_column(SealedText)
+    email_index: Mapped[BlindIndex | None] = mapped_column(BlindIndexText, unique=True)
+
+
+SEALED = Sealed(f"s1:{mint('key')}:user.contact.email:{'A' * 64}")
+INDEX = BlindIndex("b1:" + "A" * 32)
+
+
+@pytest.fixture(scope="module")
+async def database(make_database):
+    database = Database(make_database("columns").owner, pool_size=2)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    yield database
+    await database.dispose()
+
+
+async def test_a_sealed_value_comes_back_sealed_and_can_be_found_by_its_index(database):
+    async with database.transaction() as tx:
+        tx.add(Person(id=1, email=SEALED, email_index=INDEX))
+
+    async with database.transaction() as tx:
+        found = await tx.scalar(select(Person).where(Person.email_index == INDEX))
+        stored = await tx.scalar(text("SELECT email FROM person WHERE id = 1"))
+
+    assert found is not None
+    assert found.email == SEALED
+    assert found.email_index == INDEX
+    assert stored == SEALED.token
+    assert SEALED.token not in repr(found.email)
+
+
+async def test_nothing_stays_nothing(database):
+    async with database.transaction() as tx:
+        tx.add(Person(id=2, email=None, email_index=None))
+
+    async with database.transaction() as tx:
+        found = await tx.get(Person, 2)
+
+    assert found is not None
+    assert (found.email, found.email_index) == (None, None)
+
+
+@pytest.mark.parametrize("column", ["email", "email_index"])
+async def test_plain_text_is_refused_without_being_quoted(database, column):
+    with pytest.raises(StatementError) as refusal:
+        async with database.transaction() as tx:
+            await tx.execute(insert(Person).values({"id": 3, column: "ada@example.org"}))
+
+    assert not isinstance(refusal.value, DBAPIError)
+    assert "ada@example.org" not in str(refusal.value)
+
+
+async def test_plain_text_that_got_into_the_table_is_not_handed_out(database):
+    async with database.transaction() as tx:
+        await tx.execute(text("INSERT INTO person (id, email) VALUES (4, 'ada@example.org')"))
+
+    with pytest.raises(ValueError, match="not a sealed value"):
+        async with database.transaction() as tx:
+            await tx.get(Person, 4)

@@ -1,0 +1,18 @@
+"""The outbox's far end: events go to the gateway, which hands them to whoever subscribed."""
+
+from privity_jobs.claims import Job
+from privity_jobs.retrying import RetryLater
+from privity_jobs.worker import Handler
+from privity_rest import GatewayClient
+
+
+def event_relay(gateway: GatewayClient) -> Handler:
+    """The handler for `EVENT` jobs. An event that is accepted twice counts once: it has an id."""
+
+    async def relay(job: Job) -> None:
+        answer = await gateway.post("/v1/events", dict(job.payload))
+        if not answer.ok:
+            # Also when it was refused: a newer subscriber may accept it, and it is never dropped.
+            raise RetryLater(f"status_{answer.status}")
+
+    return relay

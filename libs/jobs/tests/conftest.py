@@ -1,0 +1,92 @@
+"""A database with the jobs table, and workers to stop or to kill."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from privity_jobs import schema
+from privity_postgres.testing import DatabaseUrls, MakeDatabase
+
+Sessions = async_sessionmaker[AsyncSession]
+Spawn = Callable[[], "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+async def urls(make_database: MakeDatabase) -> DatabaseUrls:
+    urls = make_database("jobs")
+    engine = create_async_engine(urls.owner)
+
+    def migrate(connection: Connection) -> None:
+        operations = Operations(MigrationContext.configure(connection))
+        schema.upgrade(operations)
+        operations.execute(
+            "CREATE TABLE runs (job bigint, pid int, started timestamptz, ended timestamptz)"
+        )
+
+    async with engine.begin() as connection:
+        await connection.run_sync(migrate)
+    await engine.dispose()
+    return urls
+
+
+@pytest.fixture
+async def engine(urls: DatabaseUrls) -> AsyncIterator[AsyncEngine]:
+    """As the service's own role: it may not create a thing."""
+    engine = create_async_engine(urls.runtime)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def sessions(engine: AsyncEngine) -> Sessions:
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+@pytest.fixture
+def spawn(urls: DatabaseUrls) -> Iterator[Spawn]:
+    """Starts a worker of its own process."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start() -> "subprocess.Popen[bytes]":
+        script = Path(__file__).with_name("worker_process.py")
+        processes.append(subprocess.Popen([sys.executable, script, urls.runtime]))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def until(engine: AsyncEngine) -> Callable[..., object]:
+    """Waits until a query answers as expected."""
+
+    async def wait(query: str, expected: object, *, seconds: float = 20) -> None:
+        answer: object = None
+        async with asyncio.timeout(seconds), engine.connect() as connection:
+            try:
+                while True:
+                    answer = (await connection.execute(text(query))).scalar()
+                    await connection.rollback()
+                    if answer == expected:
+                        return
+                    await asyncio.sleep(0.02)
+            except asyncio.CancelledError:
+                print(f"{query} answers {answer}, not {expected}")  # noqa: T201  # for the report
+                raise
+
+    return wait

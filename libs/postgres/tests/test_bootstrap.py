@@ -52,8 +52,7 @@ async def test_the_audit_kind_can_insert_and_select_only(make_database):
 
 async def test_a_role_cannot_enter_another_services_database(make_database):
     mine, theirs = make_database("mine"), make_database("theirs")
-    crossed = mine.runtime.replace(f"/{mine.name}?", f"/{theirs.name}?")
-    assert crossed != mine.runtime
+    crossed = for_driver(mine.runtime, database=theirs.name)
 
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await connect(crossed)

@@ -1,0 +1,158 @@
+"""Finding card numbers wherever somebody may have put one.
+
+A candidate is 13 to 19 digits, whole groups of them, with the separators people use between the
+groups; it is a card number when an issuer's prefix allows that length and the Luhn check holds.
+We would rather refuse one harmless number in ten of that shape than store one card. UATP (prefix
+1) is left out: it would refuse timestamps, and no shop here takes it.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote_plus
+
+import phonenumbers
+
+from privity_rest.problems import safe_name
+
+CODE = "card_number"
+
+_BETWEEN = r"(?:[ \t\r\n.\-_/\\|]{0,3}|,)"
+_CHAIN = re.compile(rf"[0-9](?:{_BETWEEN}[0-9]){{12,}}")
+_GROUP = re.compile(r"[0-9]+")
+_INVISIBLE = frozenset({"Cf", "Mn", "Me"})
+_MIDDLE_DOTS = "·•∙⋅・‧"
+# Ids of ours and UUIDs: no person types them, and their digits are random.
+_IDENTIFIER = re.compile(
+    r"\b[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}\b"
+    r"|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
+    re.IGNORECASE,
+)
+
+_16 = frozenset({16})
+_16_TO_19 = frozenset({16, 17, 18, 19})
+_14_TO_19 = _16_TO_19 | {14, 15}
+_ANY = frozenset(range(13, 20))
+
+
+def _lengths() -> dict[str, frozenset[int]]:
+    """Lengths by the first two digits, or the first four where two do not tell."""
+    table: dict[str, frozenset[int]] = {str(n): frozenset({13, 16, 19}) for n in range(40, 50)}
+    table |= {str(n): _16 for n in range(51, 56)}  # Mastercard
+    table |= {str(n): _16 for n in range(2221, 2721)}  # Mastercard
+    table |= {str(n): _16_TO_19 for n in range(2200, 2205)}  # Mir
+    table |= {"34": frozenset({15}), "37": frozenset({15})}  # American Express
+    table |= {"30": _14_TO_19, "36": _14_TO_19, "38": _14_TO_19, "39": _14_TO_19}  # Diners Club
+    table |= {str(n): _16_TO_19 for n in range(3528, 3590)}  # JCB
+    table |= {str(n): _ANY for n in (50, 56, 57, 58, *range(60, 70))}  # Maestro, Discover, UnionPay
+    table |= {"81": _16_TO_19, "82": _16_TO_19, "9792": _16}  # UnionPay, RuPay, Troy
+    return table
+
+
+_LENGTHS = _lengths()
+_NONE: frozenset[int] = frozenset()
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+
+
+def holds_card_number(text: str) -> bool:
+    if len(text) < 13:
+        return False
+    plain = text if text.isascii() else _plain(text)
+    return any(_is_card_chain(match, plain) for match in _CHAIN.finditer(plain))
+
+
+def query_holds_card_number(query: bytes) -> bool:
+    """For a URL's query, as it came over the wire."""
+    return len(query) >= 13 and holds_card_number(unquote_plus(query.decode("latin-1")))
+
+
+def screen(value: Any, *, exempt: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+    """Where card numbers are, as (pointer, code): in texts, numbers and members' names.
+
+    `exempt` are pointers of phone fields whose value has been checked to be a phone number.
+    """
+    return [(pointer, CODE) for pointer in _places(value, "", exempt)]
+
+
+def _places(value: Any, pointer: str, exempt: frozenset[str]) -> Iterator[str]:
+    kind = type(value)
+    if kind is str:
+        if len(value) >= 13 and pointer not in exempt and holds_card_number(value):
+            yield pointer
+    elif kind is dict:
+        for name, child in value.items():
+            place = f"{pointer}/{safe_name(name)}"
+            if len(name) >= 13 and holds_card_number(name):
+                yield place
+            yield from _places(child, place, exempt)
+    elif kind is list:
+        for index, child in enumerate(value):
+            yield from _places(child, f"{pointer}/{index}", exempt)
+    elif (kind is int or kind is float) and holds_card_number(f"{value:.0f}"):
+        yield pointer
+
+
+def _plain(text: str) -> str:
+    """One spelling for full-width, Arabic, circled and other digits, spaces and dashes."""
+    characters = []
+    for character in unicodedata.normalize("NFKC", text):
+        category = unicodedata.category(character)
+        if category in _INVISIBLE:
+            continue
+        if category == "Nd":
+            characters.append(str(unicodedata.decimal(character)))
+        elif category == "Pd" or character == "−":
+            characters.append("-")
+        elif category in {"Zs", "Zl", "Zp"}:
+            characters.append(" ")
+        else:
+            characters.append("." if character in _MIDDLE_DOTS else character)
+    return "".join(characters)
+
+
+def _is_card_chain(match: re.Match[str], text: str) -> bool:
+    groups = _GROUP.findall(match[0])
+    if not any(map(_is_card, _windows(groups))):
+        return False
+    return not _is_phone(match, text) and not _is_identifier(match, text)
+
+
+def _windows(groups: list[str]) -> Iterator[str]:
+    """Every run of whole groups, and the beginnings of a group that is too long to be a card."""
+    for first in range(len(groups)):
+        digits = ""
+        for group in groups[first:]:
+            digits += group
+            if len(digits) > 19:
+                break
+            if len(digits) >= 13:
+                yield digits
+        if len(groups[first]) > 19:
+            yield from (groups[first][:length] for length in (15, 16))
+
+
+def _is_card(digits: str) -> bool:
+    lengths = _LENGTHS.get(digits[:2]) or _LENGTHS.get(digits[:4], _NONE)
+    if len(digits) not in lengths:
+        return False
+    numbers = [ord(digit) - 48 for digit in reversed(digits)]
+    return (sum(numbers[::2]) + sum(_DOUBLED[n] for n in numbers[1::2])) % 10 == 0
+
+
+def _is_phone(match: re.Match[str], text: str) -> bool:
+    """Written with its plus and valid in its country: at most 15 digits, so no common card fits."""
+    if match.start() == 0 or text[match.start() - 1] != "+":
+        return False
+    try:
+        number = phonenumbers.parse(f"+{match[0]}", None)
+    except phonenumbers.NumberParseException:
+        return False
+    return phonenumbers.is_valid_number(number)
+
+
+def _is_identifier(match: re.Match[str], text: str) -> bool:
+    return any(
+        found.start() <= match.start() and match.end() <= found.end()
+        for found in _IDENTIFIER.finditer(text)
+    )

@@ -1,0 +1,49 @@
+"""Who is asking, established from what the request carried."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`kind` is customer, staff, service, partner or visitor; `actor` is who acts (`cus_…`,
+    `stf_…`, `svc_orders`, `rcp_…`, `visitor`); `subject` the customer whose token it is; `work`
+    what ties a staff member to a subject. `categories` narrows what a grant yields."""
+
+    kind: str
+    actor: str
+    subject: str | None
+    role: str
+    purpose: str
+    work: str | None
+    session: str | None
+    token_id: str | None
+    expires_at: float | None
+    categories: frozenset[str] | None = None
+
+
+# A visitor has no purpose of their own: the route they call has.
+VISITOR = Caller(
+    kind="visitor",
+    actor="visitor",
+    subject=None,
+    role="visitor",
+    purpose="",
+    work=None,
+    session=None,
+    token_id=None,
+    expires_at=None,
+)
+
+
+def service(name: str) -> Caller:
+    return Caller(
+        kind="service",
+        actor=f"svc_{name}",
+        subject=None,
+        role="service",
+        purpose="service_operation",
+        work=None,
+        session=None,
+        token_id=None,
+        expires_at=None,
+    )

@@ -61,6 +61,7 @@ class Account:
             capture_output=True,
             text=True,
             check=False,
+            start_new_session=True,  # Ctrl-C is for us: we stop the server in our own order
             user=self.uid if self.drops else None,
             group=self.gid if self.drops else None,
             extra_groups=[] if self.drops else None,
@@ -74,9 +75,9 @@ class Account:
     def can_enter(self, folder: Path) -> bool:
         """Asked of the kernel, because mode bits alone know nothing of access lists."""
         if not self.drops:
-            return os.access(folder, os.R_OK | os.X_OK)
-        question = 'test -r "$1" && test -x "$1"'
-        return self.run(["/bin/sh", "-c", question, "sh", folder], cwd=Path("/")).returncode == 0
+            return os.access(folder, os.X_OK)
+        question: list[str | Path] = ["/bin/sh", "-c", 'test -x "$1"', "sh", folder]
+        return self.run(question, cwd=Path("/")).returncode == 0
 
     def owns(self, path: Path) -> bool:
         return path.lstat().st_uid == self.uid

@@ -59,11 +59,11 @@ def prepare_folder(folder: Path, account: Account) -> None:
     folder.chmod(0o700)
 
 
-def choose_socket_dir(home: Path, account: Account) -> Path:
-    inside = home / "socket"
-    if len(os.fsencode(inside / SOCKET_NAME)) < SOCKET_PATH_LIMIT:
-        return inside
-    name = f"privity-pg-{_digest(home)}"
+def choose_socket_dir(wanted: Path, account: Account, *, longest: str = SOCKET_NAME) -> Path:
+    """`wanted`, or a short folder for it when the `longest` socket's path would not fit."""
+    if len(os.fsencode(wanted / longest)) < SOCKET_PATH_LIMIT:
+        return wanted
+    name = f"privity-{_digest(wanted)}"
     if account.drops:
         return Path("/run") / name if Path("/run").is_dir() else Path("/tmp") / name  # noqa: S108 - checked in prepare_folder
     runtime = os.environ.get("XDG_RUNTIME_DIR")

@@ -69,7 +69,7 @@ class PostgresServer:
         self._wanted = home.absolute()
         self._account = Account.unprivileged(owner_of=self._wanted / "data")
         self.home = choose_home(self._wanted, self._account)
-        self.socket_dir = choose_socket_dir(self.home, self._account)
+        self.socket_dir = choose_socket_dir(self.home / "socket", self._account)
         self._installation: Path | None = None
 
     @property

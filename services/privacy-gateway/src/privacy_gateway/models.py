@@ -1,8 +1,23 @@
-"""Tables of the gateway's own database: who works here, and which tokens no longer count."""
+"""Tables, in three databases: `Base` is the gateway's own (who works here, which tokens no longer
+count), `KeyBase` the data keys, `AuditBase` the records. Keys and records have a database each, so
+that their backups and their roles can differ.
+"""
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Index, Integer, LargeBinary, Text, func
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -49,3 +64,77 @@ class SignInAttempts(Base):
     username_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     failures: Mapped[int] = mapped_column(Integer)
     since: Mapped[datetime] = mapped_column(Moment)
+
+
+class KeyBase(DeclarativeBase):
+    pass
+
+
+class DataKeyRow(KeyBase):
+    """A wrapped data key, or the place of one that was destroyed."""
+
+    __tablename__ = "data_keys"
+    __table_args__ = (
+        UniqueConstraint("subject", "scope", "retention_class"),
+        CheckConstraint(
+            "(wrapped IS NULL) = (destroyed_at IS NOT NULL)"
+            " AND (kek_id IS NULL) = (destroyed_at IS NOT NULL)",
+            name="data_keys_wrapped_until_destroyed",
+        ),
+    )
+
+    key_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    subject: Mapped[str] = mapped_column(Text)
+    scope: Mapped[str] = mapped_column(Text)
+    retention_class: Mapped[str] = mapped_column(Text)
+    wrapped: Mapped[bytes | None] = mapped_column(LargeBinary)
+    kek_id: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    destroyed_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class AuditBase(DeclarativeBase):
+    pass
+
+
+class Record(AuditBase):
+    """A leaf, byte for byte. Every other column is worked out from it, for finding it."""
+
+    __tablename__ = "records"
+    __table_args__ = (
+        CheckConstraint("octet_length(leaf) < 2048", name="records_leaf_under_2_kb"),
+        Index("records_order", "recorded_at", "id"),
+        Index("records_subject", "subject_tag", "recorded_at", "id"),
+        Index("records_actor", "actor_tag", "recorded_at", "id"),
+        Index("records_purpose", "purpose", "recorded_at", "id"),
+        Index("records_kind", "kind", "recorded_at", "id"),
+        Index(
+            "records_refused",
+            "recorded_at",
+            "id",
+            postgresql_where=text("decision = 'refuse'"),
+        ),
+        Index("records_categories", "categories", postgresql_using="gin"),
+    )
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    recorded_at: Mapped[datetime] = mapped_column(Moment)
+    leaf: Mapped[bytes] = mapped_column(LargeBinary)
+    month: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    decision: Mapped[str] = mapped_column(Text)
+    purpose: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    subject_tag: Mapped[str | None] = mapped_column(Text)
+    actor_tag: Mapped[str] = mapped_column(Text)
+    categories: Mapped[list[str]] = mapped_column(ARRAY(Text))
+
+
+class TagOpening(AuditBase):
+    """What a tag stands for, sealed under the person's own key."""
+
+    __tablename__ = "openings"
+
+    tag: Mapped[str] = mapped_column(Text, primary_key=True)
+    month: Mapped[str] = mapped_column(Text)
+    sealed: Mapped[str] = mapped_column(Text)

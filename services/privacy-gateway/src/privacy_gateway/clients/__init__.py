@@ -1,0 +1,1 @@
+"""The way to everything outside the process, one module each."""

@@ -1,0 +1,115 @@
+"""A line to one of the gateway's databases, with a deadline that is ours.
+
+A statement that is late is not cancelled: a cancel can arrive while the commit waits for a standby
+and turn it into a success that is none. The connection is cut instead, and whether the statement
+took effect stays unknown.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+from sqlalchemy.engine import make_url
+
+DURABLE = frozenset({"on", "remote_apply"})
+
+
+class Unanswered(Exception):
+    """The connection was lost or cut under a statement, which may have taken effect or not."""
+
+
+class Unreachable(Exception):
+    """There is no connection; nothing was sent."""
+
+
+class NotDurable(Exception):
+    """A commit would be acknowledged before it is on disk."""
+
+
+class Line:
+    """One connection, one statement at a time; after it broke it must be connected again."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str,
+        deadline_seconds: float,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._url = for_driver(url)
+        self._on_lost = on_lost
+        self._deadline = deadline_seconds
+        self._settings = {
+            "application_name": name,
+            "jit": "off",
+            # Only to end what we no longer wait for. It never strikes during a commit.
+            "statement_timeout": str(int(deadline_seconds * 2000)),
+        }
+        self._connection: Any = None
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def connect(self) -> None:
+        """Raises Unreachable, or NotDurable when the server would lose what it acknowledged."""
+        self.cut()
+        connection = None
+        try:
+            async with asyncio.timeout(self._deadline):
+                connection = await asyncpg.connect(self._url, server_settings=self._settings)
+                commit, fsync = await connection.fetchrow(
+                    "SELECT current_setting('synchronous_commit'), current_setting('fsync')"
+                )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+            if connection is not None:
+                connection.terminate()
+            raise Unreachable(type(exc).__name__) from None
+        if commit not in DURABLE or fsync != "on":
+            connection.terminate()
+            raise NotDurable(f"synchronous_commit is {commit} and fsync is {fsync}")
+        connection.add_termination_listener(self._lost)
+        self._connection = connection
+
+    def _lost(self, connection: object) -> None:
+        self._on_lost()
+
+    async def fetch(self, statement: str, *arguments: object) -> list[Any]:
+        """The rows. Errors of the server itself pass through as asyncpg.PostgresError."""
+        connection = self._connection
+        if connection is None or connection.is_closed():
+            raise Unreachable("not connected")
+        running = asyncio.ensure_future(connection.fetch(statement, *arguments))
+        try:
+            await asyncio.wait({running}, timeout=self._deadline)
+        except asyncio.CancelledError:
+            await self._abandon(running)
+            raise
+        if not running.done():
+            await self._abandon(running)
+            raise Unanswered("no answer in time")
+        try:
+            return list(running.result())
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as exc:
+            self.cut()
+            raise Unanswered(type(exc).__name__) from None
+
+    async def _abandon(self, running: "asyncio.Future[Any]") -> None:
+        self.cut()
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await running
+
+    def cut(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+
+def for_driver(url: str) -> str:
+    """SQLAlchemy's URL as the driver reads it."""
+    parsed = make_url(url)
+    query = {("sslmode" if name == "ssl" else name): value for name, value in parsed.query.items()}
+    return parsed.set(drivername="postgresql", query=query).render_as_string(hide_password=False)

@@ -1,0 +1,1 @@
+"""The audit store: nothing is opened unrecorded, and no record names a person."""

@@ -1,0 +1,217 @@
+"""Recording: an answer of the store, or a refusal, within the deadline; never a guess.
+
+Each process has one batch under way and no timer. Whoever records meanwhile joins the next batch,
+so the busier it is, the less a record costs. What is late is refused while its outcome is still
+unknown: the store may then hold a record of something that never left, and never the reverse.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from privacy_gateway.clients.line import Line, NotDurable, Unreachable
+from privacy_gateway.domain.audit import leaf, store
+from privacy_gateway.domain.audit.access import _DURABLE, Access, Receipt
+from privacy_gateway.domain.audit.openings import Opening, Openings
+from privacy_gateway.domain.audit.store import Row
+from privacy_gateway.domain.vault.vault import Vault
+from privity_rest import Unavailable
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_log = structlog.get_logger("privity.audit")
+
+
+class StoreUnavailable(Unavailable):
+    code, title = "audit_store_unavailable", "Nothing is given while it cannot be recorded"
+
+
+class StoreFull(StoreUnavailable):
+    code = "audit_store_full"
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What one caller waits for."""
+
+    rows: list[Row]
+    openings: list[Opening]
+    durable: asyncio.Future[None]
+
+
+class AuditLog:
+    """The process's way into the audit store."""
+
+    def __init__(
+        self,
+        url: str,
+        vault: Vault,
+        *,
+        deadline_seconds: float = 1.2,
+        queue_records: int = 4_000,
+        batch_records: int = 1_000,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._wake = asyncio.Event()
+        self._line = Line(
+            url, name="privity-audit", deadline_seconds=deadline_seconds, on_lost=self._wake.set
+        )
+        self._openings = Openings(vault)
+        self._deadline = deadline_seconds
+        self._queue_records = queue_records
+        self._batch_records = batch_records
+        self._clock = clock
+        self._last = datetime.min.replace(tzinfo=UTC)
+        self._waiting: deque[_Entry] = deque()
+        self._writing: asyncio.Task[None] | None = None
+        self.waiting = 0
+        self.recorded = 0
+        self.batches = 0
+        self.largest_batch = 0
+        self.refused = 0
+        self.failed_batches = 0
+        self.connects = 0
+
+    async def start(self) -> None:
+        """Raises NotDurable when the store would acknowledge what it can lose."""
+        try:
+            await self._line.connect()
+            self.connects += 1
+        except Unreachable as exc:
+            raise StoreUnavailable(f"not connected: {exc}") from None
+        self._writing = asyncio.create_task(self._write(), name="audit log")
+
+    async def close(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait({self._writing})
+        self._refuse(self._waiting)
+        self._line.cut()
+
+    async def record(self, accesses: Sequence[Access]) -> list[Receipt]:
+        """One receipt for each access, all durable; or StoreUnavailable, or StoreFull."""
+        if not accesses:
+            return []
+        try:
+            async with asyncio.timeout(self._deadline):
+                self._refuse_unless_open(len(accesses))
+                written, entry = await self._written(accesses)
+                self._refuse_unless_open(len(entry.rows))
+                self._waiting.append(entry)
+                self.waiting += len(entry.rows)
+                self._wake.set()
+                await entry.durable
+        except TimeoutError:
+            self.refused += 1
+            raise StoreUnavailable("no answer of the audit store in time") from None
+        except StoreUnavailable:
+            self.refused += 1
+            raise
+        return [
+            _receipt(access, record_id) for access, record_id in zip(accesses, written, strict=True)
+        ]
+
+    def _refuse_unless_open(self, records: int) -> None:
+        if not self._line.connected:
+            raise StoreUnavailable("the audit store is not connected")
+        if self.waiting + records > self._queue_records:
+            raise StoreFull("too much is waiting to be recorded")
+
+    async def _written(self, accesses: Sequence[Access]) -> tuple[list[str], _Entry]:
+        """The id of each access's (first) record, and the leaves of all of them."""
+        self._last = at = max(self._clock(), self._last + timedelta(microseconds=1))
+        month = leaf.month_of(at)
+        marks = [mark for access in accesses for mark in leaf.marks(access, month)]
+        tags, openings = await self._openings.of(marks)
+        written = [
+            [store.row_of(content) for content in leaf.write_parts(access, at=at, tags=tags)]
+            for access in accesses
+        ]
+        durable = asyncio.get_running_loop().create_future()
+        rows = [row for parts in written for row in parts]
+        return [parts[0].id for parts in written], _Entry(rows, openings, durable)
+
+    async def _write(self) -> None:
+        while True:
+            if not self._line.connected:
+                self._refuse(self._waiting)
+                await self._reconnect()
+            elif not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+            else:
+                await self._append(self._take())
+
+    def _take(self) -> list[_Entry]:
+        """The next batch: whoever waits and still wants to know."""
+        batch: list[_Entry] = []
+        records = 0
+        while self._waiting and records < self._batch_records:
+            entry = self._waiting.popleft()
+            self.waiting -= len(entry.rows)
+            if not entry.durable.done():
+                batch.append(entry)
+                records += len(entry.rows)
+        return batch
+
+    async def _append(self, batch: list[_Entry]) -> None:
+        rows = [row for entry in batch for row in entry.rows]
+        openings = [opening for entry in batch for opening in entry.openings]
+        if not rows:
+            return
+        failure = StoreUnavailable
+        try:
+            await store.append(self._line, rows, openings)
+        except Exception as exc:  # noqa: BLE001  # the worker's outermost loop; the callers get it
+            # PostgreSQL's class 53: no disk, no memory, no connections.
+            if str(getattr(exc, "sqlstate", "")).startswith("53"):
+                failure = StoreFull
+            self.failed_batches += 1
+            _log.error("batch_not_recorded", reason=type(exc).__name__, records=len(rows))
+        else:
+            self._openings.stored(openings)
+            self.recorded += len(rows)
+            self.batches += 1
+            self.largest_batch = max(self.largest_batch, len(rows))
+            for entry in batch:
+                if not entry.durable.done():
+                    entry.durable.set_result(None)
+        finally:
+            # Whoever has no answer by now, also when this process is ending, gets a refusal.
+            self._refuse(batch, failure)
+
+    async def _reconnect(self) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._line.connect()
+            except (Unreachable, NotDurable) as exc:
+                _log.warning("audit_store_not_connected", reason=str(exc))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                self.connects += 1
+                return
+
+    def _refuse(
+        self, entries: Iterable[_Entry], failure: type[StoreUnavailable] = StoreUnavailable
+    ) -> None:
+        for entry in entries:
+            if not entry.durable.done():
+                entry.durable.set_exception(failure("the audit store did not take the record"))
+
+
+def _receipt(access: Access, record_id: str) -> Receipt:
+    fields = leaf.fields_of(access.fields)
+    nothing = access.decision == "refuse"
+    return Receipt(
+        record_id=record_id,
+        subject=access.subject,
+        scope=access.scope,
+        openable=frozenset() if nothing else fields.openable,
+        carriable=frozenset() if nothing else fields.carriable,
+        durable=_DURABLE,
+    )

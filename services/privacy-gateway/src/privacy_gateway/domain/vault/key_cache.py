@@ -1,0 +1,99 @@
+"""Data keys that were used a moment ago: few of them, and not for long.
+
+The short life bounds how long another process can still open what was destroyed here.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+
+class Place(NamedTuple):
+    """What has one data key of its own."""
+
+    subject: str
+    scope: str
+    retention_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    key_id: str
+    place: Place
+    created_at: datetime
+    cipher: AESGCM = field(repr=False)
+    tagging: bytes = field(repr=False)
+    """For hashes under the person's key; never the bytes that the cipher uses."""
+
+
+class _Held(NamedTuple):
+    key: DataKey | None
+    since: float
+
+
+class KeyCache:
+    def __init__(
+        self,
+        *,
+        size: int,
+        life_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._size = size
+        self._life = life_seconds
+        # Loaded anew somewhat before it expires, so that a key does not go between the moment
+        # it is asked for and the moment, a recording later, when it is used.
+        self._fresh = life_seconds * 0.8
+        self._clock = clock
+        self._by_id: OrderedDict[str, _Held] = OrderedDict()
+        self._by_place: dict[Place, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def get(self, key_id: str) -> DataKey | None:
+        """The key, or nothing when it is destroyed. Raises KeyError when that is not known."""
+        held = self._by_id[key_id]
+        if self._clock() - held.since > self._life:
+            raise KeyError(key_id)
+        return held.key
+
+    def is_fresh(self, key_id: str) -> bool:
+        held = self._by_id.get(key_id)
+        if held is None or self._clock() - held.since > self._fresh:
+            return False
+        self._by_id.move_to_end(key_id)
+        return True
+
+    def at(self, place: Place) -> DataKey | None:
+        """The key of the place if it is fresh."""
+        key_id = self._by_place.get(place)
+        return self._by_id[key_id].key if key_id is not None and self.is_fresh(key_id) else None
+
+    def hold(self, key: DataKey) -> None:
+        self._put(key.key_id, key)
+        self._by_place[key.place] = key.key_id
+
+    def hold_destroyed(self, key_id: str) -> None:
+        self._put(key_id, None)
+
+    def drop(self, place: Place) -> None:
+        key_id = self._by_place.pop(place, None)
+        if key_id is not None:
+            del self._by_id[key_id]
+
+    def _put(self, key_id: str, key: DataKey | None) -> None:
+        self._remove(key_id)
+        self._by_id[key_id] = _Held(key, self._clock())
+        while len(self._by_id) > self._size:
+            self._remove(next(iter(self._by_id)))
+
+    def _remove(self, key_id: str) -> None:
+        held = self._by_id.pop(key_id, None)
+        if held is not None and held.key is not None:
+            self._by_place.pop(held.key.place, None)

@@ -1,0 +1,182 @@
+"""Sealing, and the one function that opens.
+
+Nothing is opened without a receipt of the audit store, and only what the receipt names: this
+subject, this scope, this category. A service that answers with a stranger's sealed value, by a
+mistake in its authorisation, gets it no further than here.
+"""
+
+import base64
+import hmac
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from privacy_gateway.domain.audit.access import Receipt
+from privacy_gateway.domain.vault import sealing
+from privacy_gateway.domain.vault.data_keys import AUDIT_TAG, DataKeys, KeyDestroyed
+from privacy_gateway.domain.vault.key_cache import DataKey, Place
+from privity_contracts import ids
+from privity_rest import NotAllowed
+
+
+class NotInReceipt(NotAllowed):
+    code, title = "not_in_receipt", "No record allows this to be opened"
+
+
+class Mark(NamedTuple):
+    """What a tag stands for: `what` of this person, in this month."""
+
+    person: str
+    month: str
+    what: str
+
+
+class Vault:
+    """Holds the keys. `opened` and `recorded` are equal, or something opened without a receipt."""
+
+    def __init__(self, keys: DataKeys, *, index_key: bytes, request_key: bytes) -> None:
+        for key in (index_key, request_key):
+            if len(key) < 32:
+                raise ValueError("a key for keyed hashes has 32 bytes")
+        self.keys = keys
+        self._index_key = index_key
+        self._request_key = request_key
+        self.opened = 0
+        self.recorded = 0
+        self.broken = 0
+
+    async def seal(
+        self,
+        subject: str,
+        scope: str,
+        values: Sequence[tuple[str, str]],
+        *,
+        classes: Mapping[str, str],
+    ) -> list[str]:
+        """Seals pairs of category and plaintext; `classes` gives each category's retention class.
+
+        Raises KeyDestroyed when what they belong to was deleted.
+        """
+        needed = list(dict.fromkeys(classes[category] for category, _ in values))
+        held = await self.keys.for_sealing([Place(subject, scope, each) for each in needed])
+        keys = dict(zip(needed, held, strict=True))
+        return [_sealed(keys[classes[category]], category, text) for category, text in values]
+
+    async def prepare(self, tokens: Iterable[str], *, persons: Iterable[str] = ()) -> None:
+        """Loads what opening needs; for `persons`, also what their records need.
+
+        What is destroyed or no sealed value at all raises when it is opened, not here.
+        """
+        key_ids = {token[3:33] for token in tokens}
+        await self.keys.load(key_ids, [_tag_place(person) for person in persons])
+
+    def open(self, token: str, receipt: Receipt) -> str:
+        """The plaintext. Raises NotInReceipt, KeyDestroyed, or what `sealing` raises."""
+        parts = sealing.parse(token)
+        key = self.keys.loaded(parts.key_id)
+        self._check(parts, key, receipt, receipt.openable)
+        return self._decrypted(parts, key)
+
+    async def reseal(
+        self,
+        token: str,
+        receipt: Receipt,
+        subject: str,
+        scope: str,
+        *,
+        classes: Mapping[str, str],
+    ) -> str:
+        """Carries a value into another scope of the same person."""
+        if subject != receipt.subject:
+            raise NotInReceipt("a value is carried within what belongs to one person")
+        parts = sealing.parse(token)
+        place = Place(subject, scope, classes[parts.category])
+        # Before the old key is looked up: waiting could outlive its place in the cache.
+        (target,) = await self.keys.for_sealing([place])
+        await self.prepare([token])
+        key = self.keys.loaded(parts.key_id)
+        self._check(parts, key, receipt, receipt.carriable)
+        return _sealed(target, parts.category, self._decrypted(parts, key))
+
+    def _check(
+        self,
+        parts: sealing.Parts,
+        key: DataKey,
+        receipt: Receipt,
+        categories: Collection[str],
+    ) -> None:
+        place = key.place
+        if (
+            place.subject != receipt.subject
+            or place.scope != receipt.scope
+            or parts.category not in categories
+        ):
+            raise NotInReceipt(f"record {receipt.record_id} does not cover {parts.key_id}")
+        self.recorded += 1
+
+    def _decrypted(self, parts: sealing.Parts, key: DataKey) -> str:
+        try:
+            text = sealing.open_sealed(parts, cipher=key.cipher, subject=key.place.subject)
+        except sealing.DoesNotOpen:
+            self.broken += 1
+            raise
+        self.opened += 1
+        return text
+
+    def blind_index(self, category: str, normalised: str) -> str:
+        """Equal for equal values of a category, and nothing else can be learned from it."""
+        digest = hmac.digest(self._index_key, f"b1|{category}|{normalised}".encode(), "sha256")
+        return f"b1:{_text(digest[:24])}"
+
+    def fingerprint(self, content: bytes) -> str:
+        """Tells whether two request bodies are the same, to those who may read neither."""
+        return _text(hmac.digest(self._request_key, b"fingerprint|" + content, "sha256"))
+
+    def deterministic_id(self, prefix: str, *parts: str) -> str:
+        """The same id for the same parts, so that a retry meets the same resource and key."""
+        # Lengths first: ("ab", "c") and ("a", "bc") are different parts.
+        message = "".join(f"|{len(part)}|{part}" for part in (prefix, *parts))
+        digest = hmac.digest(self._request_key, f"id{message}".encode(), "sha256")
+        return f"{prefix}_{ids.encode(digest[:16])}"
+
+    def derived_key(self, purpose: str) -> bytes:
+        """A key for something else that must be signed, such as the cursor of a page."""
+        return hmac.digest(self._request_key, f"derived|{purpose}".encode(), "sha256")
+
+    async def tag(self, person: str, month: str, what: str) -> str:
+        """A pseudonym that only the person's own key can link to them. Raises KeyDestroyed."""
+        (found,) = await self.tags([Mark(person, month, what)])
+        if found is None:
+            raise KeyDestroyed("the person's key is destroyed")
+        return found
+
+    async def tags(self, marks: Sequence[Mark], *, minting: bool = True) -> list[str | None]:
+        """Nothing stands for a person whose key is gone or, without `minting`, never was."""
+        persons = list(dict.fromkeys(mark.person for mark in marks))
+        held = await self.keys.at([_tag_place(person) for person in persons], minting=minting)
+        return [
+            None if key is None else tag_of(key, mark.month, mark.what)
+            for mark in marks
+            for key in (held.get(_tag_place(mark.person)),)
+        ]
+
+
+def tag_of(key: DataKey, month: str, what: str) -> str:
+    return f"t1:{_text(hmac.digest(key.tagging, f't1|{month}|{what}'.encode(), 'sha256')[:16])}"
+
+
+def _tag_place(person: str) -> Place:
+    return Place(person, f"account/{person}", AUDIT_TAG)
+
+
+def _sealed(key: DataKey, category: str, plaintext: str) -> str:
+    return sealing.seal(
+        plaintext,
+        cipher=key.cipher,
+        key_id=key.key_id,
+        category=category,
+        subject=key.place.subject,
+    )
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -45,7 +45,7 @@ async def urls(make_database: MakeDatabase) -> DatabaseUrls:
 @pytest.fixture
 async def engine(urls: DatabaseUrls) -> AsyncIterator[AsyncEngine]:
     """As the service's own role: it may not create a thing."""
-    engine = create_async_engine(urls.runtime)
+    engine = create_async_engine(urls.runtime, pool_pre_ping=True)
     yield engine
     await engine.dispose()
 

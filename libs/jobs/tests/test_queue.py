@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import MetaData, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from privity_contracts.events import Event
 from privity_contracts.ids import mint
+from privity_database import differences
 from privity_jobs import (
     EVENT,
     Job,
@@ -21,7 +22,9 @@ from privity_jobs import (
     enqueue,
     publish,
     revive,
+    schema,
 )
+from privity_postgres.testing import DatabaseUrls
 
 Sessions = async_sessionmaker[AsyncSession]
 Until = Callable[..., Awaitable[None]]
@@ -179,6 +182,15 @@ async def test_a_dead_job_is_kept_with_its_reason_and_can_be_revived(
 
     async with sessions.begin() as tx:
         assert not await revive(tx, by_hand)
+
+
+async def test_the_model_and_the_migration_agree(urls: DatabaseUrls) -> None:
+    metadata = MetaData()
+    schema.declare(metadata)
+
+    found = await differences(urls.owner, metadata)
+
+    assert [difference[0] for difference in found] == ["remove_table"]  # the tests' own table
 
 
 async def test_the_services_role_cannot_change_the_table(engine: AsyncEngine) -> None:

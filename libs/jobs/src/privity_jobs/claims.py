@@ -56,6 +56,19 @@ _RENEW = text("""
     RETURNING jobs.id
 """)
 _END = text("DELETE FROM jobs WHERE id = :id AND claim = :claim AND NOT asked_again RETURNING id")
+# Passes over what another transaction has locked, so that it can wait for nobody while it holds
+# locks itself.
+_END_MANY = text("""
+    DELETE FROM jobs USING (
+        SELECT jobs.id FROM jobs
+        JOIN unnest(CAST(:ids AS bigint[]), CAST(:claims AS uuid[])) AS held (id, claim)
+            ON held.id = jobs.id AND held.claim = jobs.claim
+        WHERE NOT jobs.asked_again
+        FOR UPDATE OF jobs SKIP LOCKED
+    ) AS held
+    WHERE jobs.id = held.id
+    RETURNING jobs.id
+""")
 _RUN_AGAIN = text("""
     UPDATE jobs
     SET claim = NULL, asked_again = false, attempts = 0, due_at = now(), last_failure = NULL
@@ -82,7 +95,7 @@ class ClaimLost(Exception):
     """The lease ran out and the job belongs to somebody else: this attempt must leave no trace."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
     """One claimed job, as its handler sees it. `attempt` counts from one, crashes included."""
 
@@ -135,8 +148,7 @@ async def claim(
 
 async def renew(connection: AsyncConnection, jobs: Sequence[Job], *, lease: float) -> set[int]:
     """Extends the leases and says which."""
-    held = {"ids": [job.id for job in jobs], "claims": [job.claim for job in jobs]}
-    rows = await connection.execute(_RENEW, {**held, "lease": lease})
+    rows = await connection.execute(_RENEW, {**_held(jobs), "lease": lease})
     return set(rows.scalars())
 
 
@@ -146,6 +158,18 @@ async def end(connection: AsyncConnection, job: Job) -> bool:
     if (await connection.execute(_END, mine)).first() is not None:
         return True
     return (await connection.execute(_RUN_AGAIN, mine)).first() is not None
+
+
+async def end_many(connection: AsyncConnection, jobs: Sequence[Job]) -> None:
+    """Ends those that are still ours, in one commit. The connection must be in autocommit."""
+    ended = set((await connection.execute(_END_MANY, _held(jobs))).scalars())
+    for job in jobs:
+        if job.id not in ended:
+            await end(connection, job)
+
+
+def _held(jobs: Sequence[Job]) -> dict[str, Any]:
+    return {"ids": [job.id for job in jobs], "claims": [job.claim for job in jobs]}
 
 
 async def postpone(

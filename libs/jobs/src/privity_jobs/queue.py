@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import DateTime, case, func, select, update
+from sqlalchemy import BigInteger, DateTime, Identity, Index, Text, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -23,7 +23,7 @@ class PersonalPayload(ValueError):
 
 
 class _Tables(DeclarativeBase):
-    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: DateTime(timezone=True)}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: DateTime(timezone=True), str: Text}
 
 
 class QueuedJob(_Tables):
@@ -35,8 +35,12 @@ class QueuedJob(_Tables):
     """
 
     __tablename__ = "jobs"
+    __table_args__ = (
+        Index("jobs_key", "kind", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
+        Index("jobs_due", "lane", "due_at", postgresql_where=text("dead_at IS NULL")),
+    )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     kind: Mapped[str]
     key: Mapped[str | None]
     lane: Mapped[str]

@@ -1,6 +1,9 @@
 """The table that holds the jobs, for the Alembic migration of each service."""
 
 from alembic.operations import Operations
+from sqlalchemy import MetaData
+
+from privity_jobs.queue import QueuedJob
 
 UPGRADE = (
     """
@@ -36,3 +39,8 @@ def upgrade(op: Operations) -> None:
 
 def downgrade(op: Operations) -> None:
     op.execute("DROP TABLE jobs")
+
+
+def declare(metadata: MetaData) -> None:
+    """Adds the table to a service's own tables, for the comparison of models and database."""
+    QueuedJob.metadata.tables["jobs"].to_metadata(metadata)

@@ -67,6 +67,8 @@ class Worker:
         self._retry = retry or Retry()
         self._retries = dict(retries or {})
         self._attempts: dict[asyncio.Task[None], _Attempt] = {}
+        self._ended: list[Job] = []
+        self._ending = asyncio.Lock()
         self._wake = asyncio.Event()
         self._stopping = False
         self._running: asyncio.Task[None] | None = None
@@ -169,13 +171,14 @@ class Worker:
             job.is_last_attempt = job.attempt == policy.attempts
             failure, asked = await self._run(attempt)
             if failure is None:
-                await self._write(claims.end, job)
+                await self._end(job)
             else:
                 await self._postpone(job, policy, failure=failure, asked=asked)
         except ClaimLost:
             _log.warning("claim_lost", job=job.id, kind=job.kind)
         except asyncio.CancelledError:
-            await self._write(claims.release, job)
+            async with self._engine.connect() as connection:
+                await claims.release(connection, job)
             raise
         except _AWAY as exc:
             # It falls due again when its lease ends.
@@ -215,11 +218,15 @@ class Worker:
         if dead:
             _log.error("job_dead", job=job.id, kind=job.kind, failure=failure)
 
-    async def _write(
-        self, ending: Callable[[AsyncConnection, Job], Awaitable[object]], job: Job
-    ) -> None:
-        async with self._engine.connect() as connection:
-            await ending(connection, job)
+    async def _end(self, job: Job) -> None:
+        """One batch is under way, with no timer; whoever waits for it is in the next."""
+        self._ended.append(job)
+        async with self._ending:
+            if job not in self._ended:
+                return
+            jobs, self._ended = self._ended, []
+            async with self._engine.connect() as connection:
+                await claims.end_many(connection, jobs)
 
     async def _keep_leases(self) -> None:
         """On a connection of its own: handlers that use up the pool must not cost us the leases."""

@@ -1,0 +1,1 @@
+"""What each service promises: its OpenAPI document, compiled into plans for both directions."""

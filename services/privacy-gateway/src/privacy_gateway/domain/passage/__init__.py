@@ -1,0 +1,1 @@
+"""A request's way through the gateway: sealed going in, recorded and filtered coming out."""

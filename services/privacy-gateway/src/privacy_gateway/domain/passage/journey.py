@@ -1,0 +1,54 @@
+"""One request on its way: who, what for, to which route."""
+
+from dataclasses import dataclass
+
+from privacy_gateway.domain.audit.access import Access, Decision, FieldAccess, Kind
+from privacy_gateway.domain.contracts.document import Route
+from privacy_gateway.domain.policy.engine import Policy
+from privacy_gateway.domain.tokens.caller import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    caller: Caller
+    route: Route
+    parameters: dict[str, str]
+    request_id: str
+    policy: Policy
+    idempotency_key: str | None = None
+
+    def access(
+        self,
+        kind: Kind,
+        *,
+        subject: str | None,
+        scope: str | None,
+        fields: tuple[FieldAccess, ...],
+        decision: Decision = "allow",
+        reason: str | None = None,
+    ) -> Access:
+        caller = self.caller
+        # A person who opens an account acts for themselves: there is nobody else to name.
+        actor = subject if kind == "collect" and caller.kind == "visitor" and subject else None
+        return Access(
+            kind=kind,
+            subject=subject,
+            actor=actor or caller.actor,
+            actor_kind=caller.kind,
+            role=caller.role,
+            purpose=caller.purpose,
+            clauses=self.policy.clauses(caller.purpose),
+            policy=self.policy.version,
+            work=caller.work,
+            service=self.route.service,
+            scope=scope,
+            fields=fields,
+            decision=decision,
+            reason=reason,
+            request_id=self.request_id,
+        )
+
+    def refusal(self, reason: str, *, subject: str | None = None) -> Access:
+        return self.access(
+            "refusal", subject=subject, scope=None, fields=(), decision="refuse", reason=reason
+        )

@@ -1,0 +1,137 @@
+"""On the way out: recorded first, then opened, and built from what is allowed."""
+
+from typing import Any
+
+import structlog
+
+from privacy_gateway.domain.audit.access import Kind, Receipt
+from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.contracts.answer import AnswerPlan, Found, NotAsPromised, Withheld
+from privacy_gateway.domain.passage.contracts import Contracts
+from privacy_gateway.domain.passage.journey import Journey
+from privacy_gateway.domain.vault.data_keys import KeyDestroyed
+from privacy_gateway.domain.vault.sealing import DoesNotOpen, NotSealed
+from privacy_gateway.domain.vault.vault import NotInReceipt, Vault
+from privity_rest import NotFound, Unavailable
+
+_log = structlog.get_logger("privity.outbound")
+
+
+class BrokenAnswer(Unavailable):
+    code = "service_answer_refused"
+    title = "A service answered something that cannot be given on"
+
+
+class Outbound:
+    def __init__(self, contracts: Contracts, *, vault: Vault, audit: AuditLog) -> None:
+        self._contracts = contracts
+        self._vault = vault
+        self._audit = audit
+
+    async def give(self, journey: Journey, answer: Any) -> dict[str, Any]:
+        """The answer for this caller.
+
+        Raises NotFound when it is about somebody else than the caller may see, Unavailable when
+        it cannot be recorded, BrokenAnswer when the service broke its contract.
+        """
+        caller = journey.caller
+        plan = self._contracts.answer(
+            journey.route, role=caller.role, purpose=caller.purpose, only=caller.categories
+        )
+        if plan is None:
+            return {}
+        try:
+            units, tokens = plan.find(answer)
+        except NotAsPromised as exc:
+            raise self._broken(journey, exc) from None
+        for unit in units:
+            if not _entitled(journey, unit):
+                await self._audit.record([journey.refusal("foreign_subject", subject=unit.subject)])
+                raise NotFound("there is no such thing")
+        kind: Kind = "session" if journey.route.answers == "session" else "read"
+        accesses = [
+            journey.access(kind, subject=u.subject, scope=u.scope, fields=u.unit.fields)
+            for u in units
+        ]
+        if tokens:
+            people = {unit.subject for unit in units}
+            await self._vault.prepare(tokens, persons=people)
+        receipts = await self._audit.record(accesses) if accesses else []
+        return self._built(journey, plan, answer, receipts)
+
+    def _built(
+        self, journey: Journey, plan: AnswerPlan, answer: Any, receipts: list[Receipt]
+    ) -> dict[str, Any]:
+        deleted = False
+
+        def open_(token: str, receipt: Receipt) -> str | None:
+            nonlocal deleted
+            try:
+                return self._vault.open(token, receipt)
+            except KeyDestroyed:
+                deleted = True
+                return None
+
+        try:
+            built = plan.build(answer, receipts, open_)
+        except NotInReceipt:
+            # The row that the service gave holds a value of another person, order or kind.
+            _log.error("foreign_value", request_id=journey.request_id, route=journey.route.name)
+            raise NotFound("there is no such thing") from None
+        except (NotAsPromised, NotSealed, DoesNotOpen) as exc:
+            raise self._broken(journey, exc) from None
+        if plan.personal and (receipts or plan.withheld):
+            built["privacy"] = self._privacy(journey, plan, receipts, deleted=deleted)
+        return built
+
+    def _privacy(
+        self, journey: Journey, plan: AnswerPlan, receipts: list[Receipt], *, deleted: bool
+    ) -> dict[str, Any]:
+        said: dict[str, Any] = {
+            "purpose": journey.caller.purpose,
+            "policy": journey.policy.version,
+        }
+        if len(receipts) == 1:
+            said["record"] = receipts[0].record_id
+        else:
+            said["records"] = [receipt.record_id for receipt in receipts]
+        if plan.masked:
+            said["masked"] = list(plan.masked)
+        said["withheld"] = [self._explained(journey, withheld) for withheld in plan.withheld]
+        if deleted:
+            said["withheld"].append(
+                {"field": "*", "reason": "deleted", "how": "Its key was destroyed; nobody can."}
+            )
+        return said
+
+    def _explained(self, journey: Journey, withheld: Withheld) -> dict[str, str]:
+        purposes = journey.policy.purposes_that_yield(withheld.category)
+        if journey.caller.kind != "staff":
+            how = "Not given for this purpose."
+        elif purposes:
+            how = f"Given to some roles for: {', '.join(purposes)}."
+        else:
+            how = "Given to no member of staff for any purpose."
+        return {"field": withheld.field, "reason": "not_needed_for_purpose", "how": how}
+
+    def _broken(self, journey: Journey, exc: Exception) -> BrokenAnswer:
+        _log.error(
+            "broken_answer",
+            request_id=journey.request_id,
+            route=journey.route.name,
+            exception=type(exc).__name__,
+        )
+        return BrokenAnswer(f"the answer of {journey.route.service} does not fit its contract")
+
+
+def _entitled(journey: Journey, found: Found) -> bool:
+    """Whether the caller may see anything about this subject here at all.
+
+    The owning service has decided this already; a mistake there must not leak a stranger.
+    """
+    caller = journey.caller
+    if caller.kind == "customer":
+        return found.subject == caller.subject
+    if caller.kind == "staff" and caller.work is not None and caller.work.startswith("order/"):
+        return found.scope == caller.work
+    return True

@@ -1,0 +1,116 @@
+"""Any gap between contracts and policy stops the start, and is named."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from fastapi import FastAPI, Query
+from pydantic import StringConstraints
+
+from privacy_gateway.domain.passage.contracts import Contracts
+from privacy_gateway.domain.policy import Policy, PolicyGap
+from privity_contracts import OPERATIONAL, Category, Contract, Sealed, route
+from privity_contracts.ids import SubjectId
+
+Sku = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$"), OPERATIONAL]
+
+
+class NoCategory(Contract):
+    size: int
+
+
+class FreeText(Contract):
+    note: Annotated[str, OPERATIONAL]
+
+
+class UnsealedName(Contract, subject="subject_id", scope="account/subject_id"):
+    subject_id: SubjectId
+    name: Annotated[Sku, Category("user.name")]
+
+
+class UnknownCategory(Contract):
+    birth_date: Annotated[Sealed, Category("user.demographic.date_of_birth")]
+
+
+class NameOfNobody(Contract):
+    name: Annotated[Sealed, Category("user.name")]
+
+
+class Fine(Contract):
+    sku: Sku
+
+
+def of(app: FastAPI) -> dict[str, Any]:
+    return {"shop": app.openapi()}
+
+
+def with_answer(model: type[Contract], **extra: Any) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/v1/things", openapi_extra=route(purposes=extra.get("purposes", ["catalogue"])))
+    async def things() -> model: ...  # type: ignore[valid-type]
+
+    return app
+
+
+def with_body(model: type[Contract], **extra: Any) -> FastAPI:
+    app = FastAPI()
+
+    @app.post("/v1/things", openapi_extra=route(purposes=["catalogue"], scope=extra.get("scope")))
+    async def things(body: model) -> None: ...  # type: ignore[valid-type]
+
+    return app
+
+
+def with_query(kind: Any) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/v1/things", openapi_extra=route(purposes=["catalogue"]))
+    async def things(q: Annotated[kind, Query()]) -> Fine: ...  # type: ignore[empty-body]
+
+    return app
+
+
+def without_purposes() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/v1/things")
+    async def things() -> Fine: ...  # type: ignore[empty-body]
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("app", "named"),
+    [
+        (lambda: with_answer(NoCategory), "answer.size: no category"),
+        (lambda: with_body(NoCategory), "request.size: no category"),
+        (lambda: with_body(FreeText), "request.note: free text that is not sealed"),
+        (lambda: with_answer(UnsealedName), "answer.name: user.name must be sealed"),
+        (lambda: with_body(UnknownCategory, scope="account/caller"), "is not in the policy"),
+        (lambda: with_answer(NameOfNobody), "does not say whom it is about"),
+        (lambda: with_body(NameOfNobody), "seals values without a scope"),
+        (without_purposes, "no purposes"),
+        (lambda: with_answer(Fine, purposes=["curiosity"]), "curiosity is no purpose"),
+        (lambda: with_answer(Fine, purposes=["marketing"]), "marketing is forbidden"),
+        (lambda: with_query(str), "parameter q: no category"),
+        (lambda: with_query(Annotated[str, OPERATIONAL]), "free text does not travel in a URL"),
+        (
+            lambda: with_query(
+                Annotated[str, StringConstraints(pattern="^x$"), Category("user.name")]
+            ),
+            "user.name does not travel in a URL",
+        ),
+    ],
+)
+def test_a_gap_is_named_and_nothing_starts(
+    policy: Policy, app: Callable[[], FastAPI], named: str
+) -> None:
+    with pytest.raises(PolicyGap) as caught:
+        Contracts(of(app()), policy)
+
+    assert any(named in gap for gap in caught.value.gaps), caught.value.gaps
+
+
+def test_without_a_gap_it_starts(policy: Policy) -> None:
+    assert len(Contracts(of(with_answer(Fine)), policy).routes) == 1

@@ -1,0 +1,35 @@
+"""A mask shows enough to recognise one's own and never more than is there."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from privacy_gateway.domain.policy.masks import MASKS
+
+
+@pytest.mark.parametrize(
+    ("mask", "value", "shown"),
+    [
+        ("name", "Alice Example", "A••• E•••"),
+        ("name", "王小明", "王•••"),
+        ("name", "Ø", "•••"),
+        ("email", "alice@example.org", "a•••@•••.org"),
+        ("email", "a@example.org", "•••@•••.org"),
+        ("phone", "+493023125001", "+••••••01"),
+        ("street", "Musterstraße 1", "M•••••"),
+        ("postal_code", "10115", "10•••"),
+        ("postal_code", "101", "•••"),
+        ("all", "Berlin", "••••••"),
+    ],
+)
+def test_masks_look_like_this(mask: str, value: str, shown: str) -> None:
+    assert MASKS[mask](value) == shown
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@given(value=st.text(min_size=1, max_size=60))
+def test_a_mask_never_shows_more_than_a_few_characters(mask: str, value: str) -> None:
+    shown = MASKS[mask](value)
+
+    kept = [c for c in shown if c not in "•@.+ "]
+    assert len(kept) <= max(2, len(value.rpartition(".")[2])) if mask == "email" else len(kept) <= 3

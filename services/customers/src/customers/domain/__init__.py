@@ -1,0 +1,1 @@
+"""The rules. Each module is one decision."""

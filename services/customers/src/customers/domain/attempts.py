@@ -1,0 +1,61 @@
+"""How often something may be guessed.
+
+Attempts are counted before they are judged, in a transaction of their own, so that neither a
+refusal's rollback nor twenty requests at once give guesses away. What is counted need not exist:
+an e-mail address without an account locks like one with an account.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, delete
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from customers.models import AttemptCount
+from privity_contracts import BlindIndex
+from privity_rest import TooMany
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    most: int
+    window: timedelta
+
+
+PASSWORD = Limit(most=10, window=timedelta(minutes=15))
+
+
+class TooManyAttempts(TooMany):
+    code = "too_many_attempts"
+    title = "Too many attempts; try again later"
+
+
+def signing_in(email_index: BlindIndex) -> str:
+    return f"sign_in/{email_index.text}"
+
+
+def own_password(account_id: str) -> str:
+    return f"password/{account_id}"
+
+
+async def count(tx: AsyncSession, key: str, limit: Limit, *, now: datetime) -> int | None:
+    """Nothing when the attempt may go on, else the seconds to wait."""
+    counted = insert(AttemptCount).values(key=key, tried=1, since=now)
+    over = AttemptCount.since <= now - limit.window
+    statement = counted.on_conflict_do_update(
+        index_elements=[AttemptCount.key],
+        set_={
+            "tried": case((over, 1), else_=AttemptCount.tried + 1),
+            "since": case((over, now), else_=AttemptCount.since),
+        },
+    ).returning(AttemptCount.tried, AttemptCount.since)
+    tried, since = (await tx.execute(statement)).one()._tuple()
+    if tried <= limit.most:
+        return None
+    return max(1, math.ceil((since + limit.window - now).total_seconds()))
+
+
+async def forget(tx: AsyncSession, key: str) -> None:
+    await tx.execute(delete(AttemptCount).where(AttemptCount.key == key))

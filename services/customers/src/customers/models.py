@@ -1,0 +1,140 @@
+"""The tables. Personal values are sealed; codes, passwords and refresh tokens are not here at all,
+only what recognises them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from privity_contracts import BlindIndex, Sealed
+from privity_database import BlindIndexText, SealedText
+
+
+class Base(DeclarativeBase):
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: DateTime(timezone=True),
+        Sealed: SealedText,
+        BlindIndex: BlindIndexText,
+    }
+
+
+class AccountState(StrEnum):
+    PENDING = "pending"
+    ACTIVE = "active"
+
+
+class Account(Base):
+    """A customer, or somebody who says so and has not shown that the e-mail address is theirs."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        CheckConstraint("state IN ('pending', 'active')", name="accounts_state"),
+        # Pending accounts are not in it: claiming an address must not keep its owner out.
+        Index(
+            "accounts_active_email",
+            "email_index",
+            unique=True,
+            postgresql_where=text("state = 'active'"),
+        ),
+        Index("accounts_phone", "phone_index"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    name: Mapped[Sealed]
+    email: Mapped[Sealed]
+    email_index: Mapped[BlindIndex]
+    phone: Mapped[Sealed]
+    phone_index: Mapped[BlindIndex]
+    password_hash: Mapped[str]
+    created_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+
+
+class Registration(Base):
+    """The way from a pending account to an active one. Without `code_salt` no code opens it."""
+
+    __tablename__ = "registrations"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), unique=True
+    )
+    code_salt: Mapped[bytes | None]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class EmailChange(Base):
+    """An e-mail address that an account would like to have, until its owner says yes."""
+
+    __tablename__ = "email_changes"
+
+    account_id: Mapped[str] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
+    )
+    request_id: Mapped[str] = mapped_column(unique=True)
+    email: Mapped[Sealed]
+    email_index: Mapped[BlindIndex]
+    code_salt: Mapped[bytes | None]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    confirmed_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Session(Base):
+    """One sign-in and all the refresh tokens that descend from it."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), index=True
+    )
+    started_at: Mapped[datetime]
+    refreshed_at: Mapped[datetime]
+    idle_until: Mapped[datetime]
+    ends_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
+
+
+class RefreshToken(Base):
+    """A token that was issued, spent or not. Spent ones stay, to recognise their second use."""
+
+    __tablename__ = "refresh_tokens"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    session_id: Mapped[str] = mapped_column(
+        ForeignKey("sessions.id", ondelete="CASCADE"), index=True
+    )
+    used_at: Mapped[datetime | None]
+
+
+class Address(Base):
+    __tablename__ = "addresses"
+    __table_args__ = (UniqueConstraint("account_id", "request_key", name="addresses_request"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    recipient: Mapped[Sealed]
+    phone: Mapped[Sealed]
+    line1: Mapped[Sealed]
+    line2: Mapped[Sealed | None]
+    city: Mapped[Sealed]
+    region: Mapped[Sealed | None]
+    postal_code: Mapped[Sealed | None]
+    country: Mapped[str]
+    request_key: Mapped[bytes]
+    fingerprint: Mapped[str]
+
+
+class AttemptCount(Base):
+    """How often something that can be guessed was tried. `key` names it by an id or an index."""
+
+    __tablename__ = "attempt_counts"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    tried: Mapped[int]
+    since: Mapped[datetime] = mapped_column(index=True)

@@ -1,15 +1,14 @@
 """The ways of saying no. Messages hold ids only: they travel to the caller."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 
 class Refusal(Exception):
     """Expected, and turned into a problem document in one place. Everything else is a bug."""
 
-    status: ClassVar[int] = 400
-    code: ClassVar[str] = "refused"
-    title: ClassVar[str] = "The request was refused"
+    status: int = 400
+    code: str = "refused"
+    title: str = "The request was refused"
 
     def __init__(
         self,

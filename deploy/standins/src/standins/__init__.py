@@ -1,1 +1,1 @@
-"""The world outside: a carrier and a mail server that behave, and misbehave on request."""
+"""The world outside, for one machine: a carrier and a mail server, each its own process."""

@@ -12,15 +12,18 @@ import secrets
 import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
+import psutil
+
 from privity_postgres import binaries
 from privity_postgres.account import Account
-from privity_postgres.place import choose_home, choose_socket_dir, prepare_folder
+from privity_postgres.place import SOCKET_NAME, choose_home, choose_socket_dir, prepare_folder
 
 ADMIN = "privity_admin"
 
@@ -55,6 +58,7 @@ cluster_name = ''
 update_process_title = off
 """
 
+ORPHAN_SECONDS = 10.0
 ACCESS = "local all all scram-sha-256\n"
 
 
@@ -75,6 +79,10 @@ class PostgresServer:
     @property
     def data_dir(self) -> Path:
         return self.home / "data"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.data_dir / "postmaster.pid"
 
     @property
     def log_file(self) -> Path:
@@ -100,15 +108,17 @@ class PostgresServer:
     @property
     def process_id(self) -> int | None:
         """The running server's, or nothing."""
-        if not self.is_running():
+        try:
+            process = psutil.Process(int(self._pid_file.read_text().split("\n", 1)[0]))
+            # A file that a crash left over names nobody, a corpse, or by now a stranger.
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            ours = process.uids().effective == self._account.uid and process.name() == "postgres"
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
             return None
-        return int((self.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
+        return process.pid if alive and ours else None
 
     def is_running(self) -> bool:
-        if not (self.data_dir / "PG_VERSION").exists():
-            return False
-        # pg_ctl looks behind the pid file: one that a crash left over does not count.
-        return self._pg_ctl("status").returncode == 0
+        return self.process_id is not None
 
     def start(self) -> None:
         """Returns when the server answers. One that already runs from this folder is used."""
@@ -118,6 +128,7 @@ class PostgresServer:
                 self._create()
             if self.is_running():
                 return
+            self._clear_after_a_crash()
             prepare_folder(self.socket_dir, self._account)
             quoted = str(self.socket_dir).replace("'", "''")
             self._write("data/postgresql.conf", SETTINGS.format(socket_dir=quoted))
@@ -157,6 +168,21 @@ class PostgresServer:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _clear_after_a_crash(self) -> None:
+        """Takes a dead server's lock files away, once nobody works on the data any more.
+
+        Its backends notice its death within moments. PostgreSQL would clear them itself, but
+        takes a corpse that nobody has collected yet (in a container, nobody may) for the living.
+        """
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while self._pid_file.exists() and time.monotonic() < deadline:
+            folders = [process.info["cwd"] for process in psutil.process_iter(["cwd"])]
+            if str(self.data_dir) in folders:
+                time.sleep(0.05)
+                continue
+            (self.socket_dir / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
+            self._pid_file.unlink()
 
     def _create(self) -> None:
         self._write("admin.password", secrets.token_hex(32) + "\n")

@@ -26,7 +26,7 @@ class Authenticator:
     ) -> None:
         self._signer = signer
         self._revocations = revocations
-        self._cache = cache or TokenCache()
+        self._cache = TokenCache() if cache is None else cache
         self._services = {
             name.encode(): (_digest(key.encode()), callers.service(name))
             for name, key in service_keys.items()

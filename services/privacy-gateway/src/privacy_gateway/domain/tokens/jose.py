@@ -34,9 +34,9 @@ _TEXT = {
     "aud": re.compile(r"[!-~]{1,200}"),
     "sub": re.compile(r"[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}"),
     "jti": re.compile(r"[A-Za-z0-9_-]{16,64}"),
-    "purpose": re.compile(r"[a-z][a-z_]{0,63}"),
+    "purpose": re.compile(r"[a-z][a-z0-9_]{1,39}"),
     "kind": re.compile("|".join(LONGEST_LIFETIME)),
-    "role": re.compile(r"[a-z][a-z0-9_]{0,63}"),
+    "role": re.compile(r"[a-z][a-z0-9_]{1,39}"),
     "work": re.compile(r"[a-z]{1,16}/[a-z0-9][a-z0-9_-]{0,63}"),
     "sid": re.compile(r"ses_[0-9a-hjkmnp-tv-z]{26}"),
 }
@@ -173,7 +173,7 @@ def _key(pem: str) -> ECKey:
     except JOSEError:
         raise ValueError("the token key is not an EC key in PEM") from None
     # The library takes any curve for ES256, and falls back to a slow backend of its own.
-    if type(key).__name__ != "CryptographyECKey" or key.to_dict()["crv"] != "P-256":
+    if type(key).__name__ != "CryptographyECKey" or key.prepared_key.curve.name != "secp256r1":
         raise ValueError("the token key is not on P-256")
     return key
 

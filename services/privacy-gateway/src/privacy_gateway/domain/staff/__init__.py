@@ -1,0 +1,1 @@
+"""Who works here: a small directory for one machine, with passwords of its own."""

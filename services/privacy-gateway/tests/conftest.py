@@ -1,0 +1,142 @@
+"""The gateway's databases of keys and of records, real ones, one of each for the whole run."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import asyncpg
+import pytest
+import uvicorn
+
+import privacy_gateway
+from privacy_gateway.clients.line import for_driver
+from privacy_gateway.domain.audit.access import Access, FieldAccess
+from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.vault.data_keys import DataKeys
+from privacy_gateway.domain.vault.kek import KeyFile
+from privacy_gateway.domain.vault.vault import Vault
+from privity_contracts import ids
+from privity_database import migrate
+
+MIGRATIONS = Path(privacy_gateway.__file__).parent / "migrations"
+
+
+@pytest.fixture(scope="session")
+def keys_database(make_database):
+    urls = make_database("keys")
+    asyncio.run(migrate(urls.owner, MIGRATIONS / "keys"))
+    return urls
+
+
+@pytest.fixture(scope="session")
+def audit_database(make_database):
+    urls = make_database("audit", grants="insert_select")
+    asyncio.run(migrate(urls.owner, MIGRATIONS / "audit"))
+    return urls
+
+
+@pytest.fixture(scope="session")
+def gateway_database(make_database):
+    urls = make_database("gateway")
+    asyncio.run(migrate(urls.owner, MIGRATIONS / "gateway"))
+    return urls
+
+
+@pytest.fixture
+async def serve():
+    """Puts an application behind a real socket, as in production, and gives its port."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(app):
+            config = uvicorn.Config(
+                app,
+                port=0,
+                loop="none",
+                http="httptools",
+                ws="none",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+            )
+            server = uvicorn.Server(config)
+            server.install_signal_handlers = lambda: None
+            running = asyncio.create_task(server.serve())
+            stack.push_async_callback(asyncio.wait_for, running, 10)
+            stack.callback(setattr, server, "force_exit", True)
+            stack.callback(setattr, server, "should_exit", True)
+            async with asyncio.timeout(10):
+                while not server.started:
+                    await asyncio.sleep(0.005)
+            return server.servers[0].sockets[0].getsockname()[1]
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def key_file(tmp_path_factory):
+    return KeyFile.read_or_create(tmp_path_factory.mktemp("secrets") / "keks.json")
+
+
+@pytest.fixture(scope="session")
+async def keys(keys_database, key_file):
+    held = DataKeys(keys_database.runtime, key_file)
+    await held.start()
+    yield held
+    await held.close()
+
+
+@pytest.fixture(scope="session")
+def vault(keys):
+    return Vault(keys, index_key=b"i" * 32, request_key=b"r" * 32)
+
+
+@pytest.fixture
+async def log(audit_database, vault):
+    opened = AuditLog(audit_database.runtime, vault)
+    await opened.start()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def as_owner(audit_database):
+    """What somebody with the owner's password can do to the audit store."""
+    connection = await asyncpg.connect(for_driver(audit_database.owner))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def customer():
+    return ids.mint("cus")
+
+
+@pytest.fixture
+def clerk():
+    return ids.mint("stf")
+
+
+@pytest.fixture
+def reading(customer, clerk):
+    """Makes the access of a support clerk who reads what belongs to the customer."""
+
+    def make(*fields, **changes):
+        described = {
+            "kind": "read",
+            "subject": customer,
+            "actor": clerk,
+            "actor_kind": "staff",
+            "role": "support",
+            "purpose": "enquiries",
+            "clauses": ("C2.3",),
+            "policy": "2026-11-22",
+            "service": "customers",
+            "scope": f"account/{customer}",
+            "resource": customer,
+            "decision": "allow",
+            "fields": tuple(FieldAccess(*field) for field in fields)
+            or (FieldAccess("/email", "user.contact.email", "reveal"),),
+        } | changes
+        return Access(**described)
+
+    return make

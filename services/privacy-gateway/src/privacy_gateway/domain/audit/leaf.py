@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from privacy_gateway.domain.audit.access import OPENED, Access, FieldAccess
-from privacy_gateway.domain.vault.vault import Mark
 from privity_contracts import ids
 
+Tags = Mapping[tuple[str, str], str]
 VERSION = 1
 LONGEST = 2047
 ERASED = "erased"
@@ -37,6 +37,7 @@ class Fields(NamedTuple):
     """What several accesses to the same fields have in common, worked out once."""
 
     json: orjson.Fragment
+    categories: str
     openable: frozenset[str]
     carriable: frozenset[str]
 
@@ -48,55 +49,46 @@ def fields_of(accesses: tuple[FieldAccess, ...]) -> Fields:
         by_decision.setdefault(decision, {}).setdefault(category, []).append(name)
     return Fields(
         json=orjson.Fragment(orjson.dumps(by_decision, option=orjson.OPT_SORT_KEYS)),
+        categories=" ".join(sorted({access.category for access in accesses})),
         openable=frozenset(a.category for a in accesses if a.decision in OPENED),
         carriable=frozenset(a.category for a in accesses if a.decision == "carry"),
     )
-
-
-def month_of(at: datetime) -> str:
-    return f"{at.year:04d}-{at.month:02d}"
 
 
 def is_person(actor: str) -> bool:
     return actor.startswith(("cus_", "stf_"))
 
 
-def marks(access: Access, month: str) -> list[Mark]:
-    """What in the access becomes a tag. What is theirs is tagged under the subject's key."""
-    owner = access.subject or access.actor
-    found = [Mark(owner, month, owner)] if access.subject else []
-    if is_person(access.actor) and access.actor != access.subject:
-        found.append(Mark(access.actor, month, access.actor))
+def tagged_in(access: Access) -> list[tuple[str, str]]:
+    """What in the access becomes a tag, as pairs of whose it is and what it is.
+
+    What belongs to the subject is tagged under the subject's key, without one under the actor's.
+    """
+    subject, actor = access.subject, access.actor
+    owner = subject or actor
+    found = {} if subject is None else {(subject, subject): None}
+    if is_person(actor):
+        found[actor, actor] = None
     for place in (access.resource, access.work, access.scope):
-        what = _id_in(place)
-        if what is not None and (mark := Mark(owner, month, what)) not in found:
-            found.append(mark)
-    return found
+        what = place and _id_in(place)
+        if what:
+            found[owner, what] = None
+    return list(found)
 
 
-def write(access: Access, *, record_id: str, at: datetime, tags: Mapping[Mark, str]) -> bytes:
-    """`tags` holds one for each of the access's marks. Raises NotRecordable."""
-    month = month_of(at)
-    owner = access.subject or access.actor
-
-    def tagged(place: str | None) -> str | None:
-        what = _id_in(place)
-        if place is None or what is None:
-            return place
-        kind = place[: -len(what)] or f"{what[:3]}/"
-        return kind + tags[Mark(owner, month, what)]
-
-    if access.reason is not None and _CODE.fullmatch(access.reason) is None:
+def write(access: Access, *, record_id: str, at: str, tags: Tags) -> bytes:
+    """`tags` holds one for each pair of `tagged_in`. Raises NotRecordable."""
+    actor, subject, reason = access.actor, access.subject, access.reason
+    owner = subject or actor
+    if reason is not None and _CODE.fullmatch(reason) is None:
         raise NotRecordable("the reason is not a code")
-    members = {
+    members: dict[str, object] = {
         "v": VERSION,
         "id": record_id,
-        "at": stamp(at),
+        "at": at,
         "kind": access.kind,
         "decision": access.decision,
-        "actor": tags[Mark(access.actor, month, access.actor)]
-        if is_person(access.actor)
-        else access.actor,
+        "actor": tags[actor, actor] if is_person(actor) else actor,
         "actor_kind": access.actor_kind,
         "role": access.role,
         "purpose": access.purpose,
@@ -105,36 +97,42 @@ def write(access: Access, *, record_id: str, at: datetime, tags: Mapping[Mark, s
         "service": access.service,
         "fields": fields_of(access.fields).json,
     }
-    optional = (
-        ("subject", tags[Mark(owner, month, owner)] if access.subject else None),
-        ("work", tagged(access.work)),
-        ("resource", tagged(access.resource)),
-        ("scope", tagged(access.scope)),
-        ("recipient", access.recipient),
-        ("reason", access.reason),
-        ("request", access.request_id),
-    )
-    for name, value in optional:
-        if value is not None:
-            members[name] = value
+    if subject is not None:
+        members["subject"] = tags[subject, subject]
+    if access.work is not None:
+        members["work"] = _tagged(access.work, owner, tags)
+    if access.resource is not None:
+        members["resource"] = _tagged(access.resource, owner, tags)
+    if access.scope is not None:
+        members["scope"] = _tagged(access.scope, owner, tags)
+    if access.recipient is not None:
+        members["recipient"] = access.recipient
+    if reason is not None:
+        members["reason"] = reason
+    if access.request_id is not None:
+        members["request"] = access.request_id
     leaf = orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
     if leaf.translate(None, _ALPHABET):
         raise NotRecordable("a character that no name and no id has")
     return leaf
 
 
-def write_parts(access: Access, *, at: datetime, tags: Mapping[Mark, str]) -> list[bytes]:
-    """One leaf, or several with a part of the fields each when one would be too long."""
-    content = write(access, record_id=ids.mint("rec"), at=at, tags=tags)
-    if len(content) <= LONGEST:
-        return [content]
+def _tagged(place: str, owner: str, tags: Tags) -> str:
+    """`order/ord_…` as `order/t1:…`, `ord_…` as `ord/t1:…`, `site/north` as it is."""
+    what = _id_in(place)
+    if what is None:
+        return place
+    return (place[: -len(what)] or f"{what[:3]}/") + tags[owner, what]
+
+
+def parts_of(access: Access) -> list[Access]:
+    """Half the fields each, for an access whose leaf is too long."""
     half = len(access.fields) // 2
     if half == 0:
         raise NotRecordable("too long with a single field")
     return [
-        part
-        for fields in (access.fields[:half], access.fields[half:])
-        for part in write_parts(replace(access, fields=fields), at=at, tags=tags)
+        replace(access, fields=access.fields[:half]),
+        replace(access, fields=access.fields[half:]),
     ]
 
 
@@ -150,9 +148,7 @@ def read(leaf: bytes) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=20_000)
-def _id_in(place: str | None) -> str | None:
+def _id_in(place: str) -> str | None:
     """The id at the end of `order/ord_…`, `account/cus_…` or `ord_…`, if it points at a person."""
-    if place is None:
-        return None
     last = place.rpartition("/")[2]
     return last if ids.is_id(last) and not last.startswith(_NOBODYS) else None

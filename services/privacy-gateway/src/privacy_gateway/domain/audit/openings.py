@@ -4,12 +4,12 @@ One opening per tag, stored with the first record that uses the tag.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from privacy_gateway.domain.audit.leaf import ERASED
 from privacy_gateway.domain.vault.data_keys import AUDIT_TAG, KeyDestroyed
-from privacy_gateway.domain.vault.vault import Mark, Vault
+from privacy_gateway.domain.vault.vault import Vault
 
 CATEGORY = "user.unique_id"
 
@@ -28,18 +28,18 @@ class Openings:
         self._remembered = remembered
         self._stored: OrderedDict[str, None] = OrderedDict()
 
-    async def of(self, marks: Iterable[Mark]) -> tuple[dict[Mark, str], list[Opening]]:
-        wanted = list(dict.fromkeys(marks))
-        tags = {
-            mark: tag or ERASED
-            for mark, tag in zip(wanted, await self._vault.tags(wanted), strict=True)
-        }
-        fresh = [
-            await self._sealed(mark, tag)
-            for mark, tag in tags.items()
-            if tag != ERASED and tag not in self._stored
-        ]
-        return tags, [opening for opening in fresh if opening is not None]
+    async def of(
+        self, month: str, wanted: Collection[tuple[str, str]]
+    ) -> tuple[dict[tuple[str, str], str], list[Opening]]:
+        """The tags, and what must be stored with them."""
+        found = await self._vault.tags(month, wanted)
+        tags = {pair: tag or ERASED for pair, tag in found.items()}
+        openings = []
+        for (person, what), tag in found.items():
+            if tag is not None and tag not in self._stored:
+                sealed = await self._sealed(person, what)
+                openings += [Opening(tag, month, each) for each in sealed]
+        return tags, openings
 
     def stored(self, openings: Iterable[Opening]) -> None:
         for opening in openings:
@@ -47,24 +47,9 @@ class Openings:
         while len(self._stored) > self._remembered:
             self._stored.popitem(last=False)
 
-    async def _sealed(self, mark: Mark, tag: str) -> Opening | None:
+    async def _sealed(self, person: str, what: str) -> list[str]:
+        scope, classes = f"account/{person}", {CATEGORY: AUDIT_TAG}
         try:
-            (token,) = await self._vault.seal(
-                mark.person,
-                f"account/{mark.person}",
-                [(CATEGORY, mark.what)],
-                classes={CATEGORY: AUDIT_TAG},
-            )
+            return await self._vault.seal(person, scope, [(CATEGORY, what)], classes=classes)
         except KeyDestroyed:
-            return None  # destroyed this instant: the tag stays one that nobody can open
-        return Opening(tag, mark.month, token)
-
-
-async def verified(vault: Vault, opening: Opening, *, person: str, what: str) -> bool:
-    """Whether the tag is really this person's: an opening moved to another tag is not believed."""
-    (tag,) = await vault.tags([Mark(person, opening.month, what)], minting=False)
-    return tag == opening.tag
-
-
-def by_tag(rows: Iterable[Mapping[str, str]]) -> dict[str, Opening]:
-    return {row["tag"]: Opening(row["tag"], row["month"], row["sealed"]) for row in rows}
+            return []  # destroyed this instant: the tag stays one that nobody can open

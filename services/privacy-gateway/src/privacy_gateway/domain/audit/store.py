@@ -6,21 +6,22 @@ from typing import NamedTuple
 
 from privacy_gateway.clients.line import Line
 from privacy_gateway.domain.audit import leaf
+from privacy_gateway.domain.audit.access import Access
 from privacy_gateway.domain.audit.openings import Opening
 
 _APPEND = """
 WITH opened AS (
     INSERT INTO openings (tag, month, sealed)
-    SELECT * FROM unnest($12::text[], $13::text[], $14::text[])
+    SELECT * FROM unnest($11::text[], $12::text[], $13::text[])
     ON CONFLICT (tag) DO NOTHING
 ), added AS (
-    INSERT INTO records (id, recorded_at, leaf, month, kind, decision, purpose, role,
+    INSERT INTO records (id, recorded_at, leaf, kind, decision, purpose, role,
                          subject_tag, actor_tag, categories)
-    SELECT id, recorded_at, leaf, month, kind, decision, purpose, role,
+    SELECT id, recorded_at, leaf, kind, decision, purpose, role,
            subject_tag, actor_tag, string_to_array(categories, ' ')
     FROM unnest($1::text[], $2::timestamptz[], $3::bytea[], $4::text[], $5::text[], $6::text[],
-                $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
-      AS r (id, recorded_at, leaf, month, kind, decision, purpose, role,
+                $7::text[], $8::text[], $9::text[], $10::text[])
+      AS r (id, recorded_at, leaf, kind, decision, purpose, role,
             subject_tag, actor_tag, categories)
     ON CONFLICT (id) DO NOTHING
     RETURNING 1
@@ -40,7 +41,6 @@ class Row(NamedTuple):
     id: str
     recorded_at: datetime
     leaf: bytes
-    month: str
     kind: str
     decision: str
     purpose: str
@@ -50,15 +50,32 @@ class Row(NamedTuple):
     categories: str
 
 
-def row_of(content: bytes) -> Row:
-    """Every column comes out of the leaf, so whoever reads can work it out again and compare."""
+def row_of(
+    access: Access, *, record_id: str, now: datetime, content: bytes, tags: leaf.Tags
+) -> Row:
+    actor, subject = access.actor, access.subject
+    return Row(
+        id=record_id,
+        recorded_at=now,
+        leaf=content,
+        kind=access.kind,
+        decision=access.decision,
+        purpose=access.purpose,
+        role=access.role,
+        subject_tag=None if subject is None else tags[subject, subject],
+        actor_tag=tags.get((actor, actor), actor),
+        categories=leaf.fields_of(access.fields).categories,
+    )
+
+
+def row_from(content: bytes) -> Row:
+    """The same row, worked out from the leaf alone: what the columns should say."""
     members = leaf.read(content)
     fields = members["fields"].values()
     return Row(
         id=members["id"],
         recorded_at=datetime.fromisoformat(members["at"]),
         leaf=content,
-        month=members["at"][:7],
         kind=members["kind"],
         decision=members["decision"],
         purpose=members["purpose"],

@@ -29,6 +29,8 @@ class DataKey:
     cipher: AESGCM = field(repr=False)
     tagging: bytes = field(repr=False)
     """For hashes under the person's key; never the bytes that the cipher uses."""
+    tags: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    """Those made so far, by month and what they stand for; they are forgotten with the key."""
 
 
 class _Held(NamedTuple):

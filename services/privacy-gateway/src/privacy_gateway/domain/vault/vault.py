@@ -8,7 +8,7 @@ mistake in its authorisation, gets it no further than here.
 import base64
 import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from functools import lru_cache
 
 from privacy_gateway.domain.audit.access import Receipt
 from privacy_gateway.domain.vault import sealing
@@ -20,14 +20,6 @@ from privity_rest import NotAllowed
 
 class NotInReceipt(NotAllowed):
     code, title = "not_in_receipt", "No record allows this to be opened"
-
-
-class Mark(NamedTuple):
-    """What a tag stands for: `what` of this person, in this month."""
-
-    person: str
-    month: str
-    what: str
 
 
 class Vault:
@@ -144,26 +136,36 @@ class Vault:
 
     async def tag(self, person: str, month: str, what: str) -> str:
         """A pseudonym that only the person's own key can link to them. Raises KeyDestroyed."""
-        (found,) = await self.tags([Mark(person, month, what)])
+        found = (await self.tags(month, [(person, what)]))[person, what]
         if found is None:
             raise KeyDestroyed("the person's key is destroyed")
         return found
 
-    async def tags(self, marks: Sequence[Mark], *, minting: bool = True) -> list[str | None]:
-        """Nothing stands for a person whose key is gone or, without `minting`, never was."""
-        persons = list(dict.fromkeys(mark.person for mark in marks))
-        held = await self.keys.at([_tag_place(person) for person in persons], minting=minting)
-        return [
-            None if key is None else tag_of(key, mark.month, mark.what)
-            for mark in marks
-            for key in (held.get(_tag_place(mark.person)),)
-        ]
+    async def tags(
+        self, month: str, wanted: Collection[tuple[str, str]], *, minting: bool = True
+    ) -> dict[tuple[str, str], str | None]:
+        """Tags for pairs of a person and what of theirs is meant.
+
+        Nothing stands for a person whose key is gone or, without `minting`, never was.
+        """
+        places = {person: _tag_place(person) for person, _ in wanted}
+        held = await self.keys.at(places.values(), minting=minting)
+        tags: dict[tuple[str, str], str | None] = {}
+        for person, what in wanted:
+            key = held.get(places[person])
+            tags[person, what] = None if key is None else _tag(key, month, what)
+        return tags
 
 
-def tag_of(key: DataKey, month: str, what: str) -> str:
-    return f"t1:{_text(hmac.digest(key.tagging, f't1|{month}|{what}'.encode(), 'sha256')[:16])}"
+def _tag(key: DataKey, month: str, what: str) -> str:
+    found = key.tags.get((month, what))
+    if found is None:
+        digest = hmac.digest(key.tagging, f"t1|{month}|{what}".encode(), "sha256")
+        found = key.tags[month, what] = f"t1:{_text(digest[:16])}"
+    return found
 
 
+@lru_cache(maxsize=20_000)
 def _tag_place(person: str) -> Place:
     return Place(person, f"account/{person}", AUDIT_TAG)
 

@@ -13,7 +13,6 @@ def upgrade() -> None:
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("leaf", sa.LargeBinary, nullable=False),
-        sa.Column("month", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("decision", sa.Text, nullable=False),
         sa.Column("purpose", sa.Text, nullable=False),

@@ -1,0 +1,191 @@
+"""What recording, sealing and opening cost: `python recording.py [callers] [seconds]`.
+
+Starts a PostgreSQL of its own. Group commit is taken beside one commit per record, in one run.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import uvloop
+
+import privacy_gateway
+from privacy_gateway.clients.line import for_driver
+from privacy_gateway.domain.audit import leaf
+from privacy_gateway.domain.audit.access import Access, FieldAccess
+from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.vault.data_keys import DataKeys
+from privacy_gateway.domain.vault.kek import KeyFile
+from privacy_gateway.domain.vault.vault import Vault
+from privity_contracts import ids
+from privity_database import migrate
+from privity_postgres import DatabaseEntry, PostgresServer, bootstrap, for_sqlalchemy
+from privity_postgres.bootstrap import Grants
+
+CATEGORIES = {
+    "user.name": "identity",
+    "user.contact.phone_number": "identity",
+    "user.contact.address.street": "delivery",
+    "user.contact.address.city": "delivery",
+    "user.contact.address.state": "delivery",
+    "user.contact.address.postal_code": "delivery",
+}
+PEOPLE = 200
+
+
+async def database(admin: str, name: str, grants: Grants) -> str:
+    entry = DatabaseEntry(name=name, owner=f"{name}_owner", runtime=name, grants=grants)
+    passwords = {entry.owner: "o" * 32, entry.runtime: "r" * 32}
+    await bootstrap(admin, [entry], passwords=passwords)
+    folder = Path(privacy_gateway.__file__).parent / "migrations" / name
+    owner = for_sqlalchemy(admin, database=name, user=entry.owner, password="o" * 32)
+    await migrate(owner, folder)
+    return for_sqlalchemy(admin, database=name, user=name, password="r" * 32)
+
+
+def reading(subject: str, actor: str) -> Access:
+    return Access(
+        kind="read",
+        subject=subject,
+        actor=actor,
+        actor_kind="staff",
+        role="dispatch",
+        purpose="delivery",
+        clauses=("C2.2", "C4.2"),
+        policy="2026-11-22",
+        work="site/north",
+        service="orders",
+        scope=f"account/{subject}",
+        resource=subject,
+        decision="allow",
+        fields=tuple(FieldAccess(f"/{c.rpartition('.')[2]}", c, "reveal") for c in CATEGORIES),
+    )
+
+
+async def per_second(
+    work: Callable[[int], Awaitable[object]], *, callers: int, seconds: float
+) -> tuple[float, float]:
+    """Calls a second, and the 99th percentile in milliseconds."""
+    end = time.perf_counter() + seconds
+    took: list[float] = []
+
+    async def caller(number: int) -> None:
+        turn = number
+        while (begun := time.perf_counter()) < end:
+            await work(turn)
+            took.append(time.perf_counter() - begun)
+            turn += callers
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(caller(number) for number in range(callers)))
+    rate = len(took) / (time.perf_counter() - begun)
+    return rate, sorted(took)[int(len(took) * 0.99)] * 1000
+
+
+async def microseconds(call: Callable[[], object], times: int = 20_000) -> float:
+    begun = time.perf_counter()
+    for _ in range(times):
+        outcome = call()
+        if asyncio.iscoroutine(outcome):
+            await outcome
+    return (time.perf_counter() - begun) / times * 1e6
+
+
+async def costs(vault: Vault, log: AuditLog, subject: str) -> None:
+    scope, values = f"account/{subject}", [(category, "Rosalind") for category in CATEGORIES]
+    tokens = await vault.seal(subject, scope, values, classes=CATEGORIES)
+    await vault.prepare(tokens)
+    [receipt] = await log.record([reading(subject, "svc_bench")])
+    access = reading(subject, "svc_bench")
+    at = leaf.stamp(datetime.now(UTC))
+    month = at[:7]
+    pairs = leaf.tagged_in(access)
+    tags = {pair: await vault.tag(pair[0], month, pair[1]) for pair in pairs}
+    measured = {
+        "seal six values": lambda: vault.seal(subject, scope, values, classes=CATEGORIES),
+        "prepare six tokens": lambda: vault.prepare(tokens),
+        "open six values": lambda: [vault.open(token, receipt) for token in tokens],
+        "one tag": lambda: vault.tag(subject, month, subject),
+        "tags of one access": lambda: vault.tags(month, pairs),
+        "one leaf of six fields": lambda: leaf.write(access, record_id="rec_x", at=at, tags=tags),
+        "blind index": lambda: vault.blind_index("user.contact.email", "rosalind@example.org"),
+        "deterministic id": lambda: vault.deterministic_id("ord", "key", subject),
+    }
+    for name, call in measured.items():
+        print(f"{name:<28} {await microseconds(call):8.1f} µs")
+
+
+async def main(callers: int, seconds: float) -> None:
+    with tempfile.TemporaryDirectory(prefix="privity-bench-") as folder:
+        server = PostgresServer(Path(folder))
+        server.start()
+        try:
+            keys = DataKeys(
+                await database(server.admin_url, "keys", Grants.READ_WRITE),
+                KeyFile.read_or_create(Path(folder) / "keks.json"),
+            )
+            await keys.start()
+            vault = Vault(keys, index_key=b"i" * 32, request_key=b"r" * 32)
+            audit_url = await database(server.admin_url, "audit", Grants.INSERT_SELECT)
+            log = AuditLog(audit_url, vault)
+            await log.start()
+            people = [ids.mint("cus") for _ in range(PEOPLE)]
+            clerk = ids.mint("stf")
+
+            await costs(vault, log, people[0])
+            for crowd in (1, callers):
+                await grouped(log, people, clerk, crowd, seconds)
+                await one_by_one(audit_url, crowd, seconds)
+            await log.close()
+            await keys.close()
+        finally:
+            server.remove()
+
+
+async def grouped(
+    log: AuditLog, people: list[str], clerk: str, callers: int, seconds: float
+) -> None:
+    before = log.recorded, log.batches
+
+    async def record(turn: int) -> None:
+        await log.record([reading(people[turn % PEOPLE], clerk)])
+
+    cpu = time.process_time()
+    rate, late = await per_second(record, callers=callers, seconds=seconds)
+    cpu = time.process_time() - cpu
+    records, batches = log.recorded - before[0], log.batches - before[1]
+    print(
+        f"{callers:>4} callers, in groups       {rate:8.0f} records/s  p99 {late:6.1f} ms  "
+        f"{records / batches:5.1f} a batch  {cpu / records * 1e6:5.0f} µs CPU each"
+    )
+
+
+async def one_by_one(url: str, callers: int, seconds: float) -> None:
+    pool = await asyncpg.create_pool(for_driver(url), min_size=1, max_size=min(callers, 32))
+    leaf_like = b"x" * 600
+
+    async def record(turn: int) -> None:
+        await pool.execute(
+            "INSERT INTO records (id, recorded_at, leaf, kind, decision, purpose, role,"
+            " subject_tag, actor_tag, categories)"
+            " VALUES ($1, now(), $2, 'read', 'allow', 'delivery', 'dispatch',"
+            " $3, 'svc_bench', $4)",
+            ids.mint("rec"),
+            leaf_like,
+            f"t1:{turn % PEOPLE}",
+            list(CATEGORIES),
+        )
+
+    rate, late = await per_second(record, callers=callers, seconds=seconds)
+    await pool.close()
+    print(f"{callers:>4} callers, one by one      {rate:8.0f} records/s  p99 {late:6.1f} ms")
+
+
+if __name__ == "__main__":
+    asked = [float(argument) for argument in sys.argv[1:]] + [32, 4][len(sys.argv) - 1 :]
+    uvloop.run(main(int(asked[0]), asked[1]))

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from privacy_gateway.api.arrival import Arrival, MethodNotAllowed
 from privacy_gateway.clients.services import Services, UpstreamAnswer
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.contracts.table import Match
@@ -37,10 +38,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 READ_SECONDS = 1.8  # an answer, or an honest 503, within two seconds
 WRITE_SECONDS = 20.0
-
-
-class MethodNotAllowed(Refusal):
-    status, code, title = 405, "method_not_allowed", "This method is not offered here"
 
 
 class PurposeNotAllowed(NotAllowed):
@@ -80,26 +77,25 @@ class Forwarding:
 
     def find(self, method: str, path: str) -> Match | None:
         """Raises MethodNotAllowed for a path that has other methods only."""
-        found = self._contracts.table.find("GET" if method == "HEAD" else method, path)
+        found = self._contracts.table.find(method, path)
         if isinstance(found, set):
             raise MethodNotAllowed(f"offered here: {', '.join(sorted(found))}")
         return found
 
-    async def answer(self, match: Match, scope: Scope, body: bytes, send: Send) -> None:
+    async def answer(self, match: Match, scope: Scope, arrival: Arrival, send: Send) -> None:
         """Raises Refusal; nothing of the answer has been sent then."""
-        request_id = scope["privity.request_id"]
         journey = Journey(
             caller=scope["privity.caller"],
             route=match.route,
             parameters=match.parameters,
-            request_id=request_id,
+            request_id=arrival.request_id,
             policy=self._contracts.policy,
-            idempotency_key=_idempotency_key(scope),
+            idempotency_key=_idempotency_key(arrival.headers),
         )
         seconds = READ_SECONDS if match.route.method == "GET" else WRITE_SECONDS
         try:
             async with asyncio.timeout(seconds):
-                status, content = await self._exchange(journey, scope, body)
+                status, content = await self._exchange(journey, scope, arrival.body)
         except TimeoutError:
             raise TookTooLong("no answer in time") from None
         await _send(send, status, content)
@@ -229,14 +225,14 @@ def relayed(answer: UpstreamAnswer) -> Refusal:
     return refusal
 
 
-def _idempotency_key(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == b"idempotency-key":
-            text: str = value.decode("latin-1")
-            if not 8 <= len(text) <= 255 or not text.isascii() or not text.isprintable():
-                raise Malformed("an Idempotency-Key has 8 to 255 printable ASCII characters")
-            return text
-    return None
+def _idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:
+    value = headers.get(b"idempotency-key")
+    if value is None:
+        return None
+    text = value.decode("latin-1")
+    if not 8 <= len(text) <= 255 or not text.isascii() or not text.isprintable():
+        raise Malformed("an Idempotency-Key has 8 to 255 printable ASCII characters")
+    return text
 
 
 async def _send(send: Send, status: int, content: bytes | None) -> None:

@@ -1,0 +1,130 @@
+"""A person in front of the shop: the gateway's API over HTTP, as an app or a staff tool uses it."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+JWT = "urn:ietf:params:oauth:token-type:jwt"
+
+
+class Refused(Exception):
+    """The gateway said no; the text is its problem document, which holds no personal value."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(f"{status} {body}")
+        self.status = status
+        self.body = body
+
+
+class Person:
+    """Whoever holds a token, or none."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._client = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
+        self.url = url
+
+    def get(self, path: str) -> Any:
+        return self._send("GET", path)
+
+    def post(self, path: str, body: Any = None, *, key: str | None = None) -> Any:
+        return self._send("POST", path, body, {"Idempotency-Key": key} if key else {})
+
+    def put(self, path: str, body: Any) -> Any:
+        return self._send("PUT", path, body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._send("PATCH", path, body)
+
+    def delete(self, path: str) -> Any:
+        return self._send("DELETE", path)
+
+    def _send(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Any:
+        """The answer's JSON. Raises Refused."""
+        response = self._client.request(method, path, json=body, headers=headers)
+        content = response.json() if response.content else None
+        if response.is_error:
+            raise Refused(response.status_code, content)
+        return content
+
+
+def new_key() -> str:
+    return secrets.token_hex(16)
+
+
+def grant(url: str, *, username: str, password: str, purpose: str, work: str) -> Person:
+    """A staff member with a token for one purpose and one piece of work."""
+    identity = Person(url).post(
+        "/v1/staff/sign-in", {"username": username, "password": password}
+    )
+    details = [{"type": "privity_access", "purpose": purpose, "work": work}]
+    response = httpx.post(
+        f"{url}/v1/token",
+        data={
+            "grant_type": EXCHANGE,
+            "subject_token": identity["identity_token"],
+            "subject_token_type": JWT,
+            "authorization_details": json.dumps(details),
+        },
+        timeout=30,
+        trust_env=False,
+    )
+    if response.is_error:
+        raise Refused(response.status_code, response.json())
+    return Person(url, response.json()["access_token"])
+
+
+def code_from_mail(mail_url: str, address: str, *, within: float = 20) -> str:
+    """The one-time code in the newest mail to `address`."""
+
+    def read() -> str | None:
+        found = httpx.get(
+            f"{mail_url}/messages", params={"to": address}, timeout=5, trust_env=False
+        ).json()
+        for message in reversed(found["messages"] if isinstance(found, dict) else found):
+            digits = [word.strip(".") for word in message["text"].split()]
+            codes = [word for word in digits if word.isdigit() and len(word) == 8]
+            if codes:
+                return codes[0]
+        return None
+
+    return eventually(read, within=within, what=f"a mail at {mail_url}")
+
+
+def eventually(look: Callable[[], T | None], *, within: float, what: str) -> T:
+    """Looks until there is something. Raises TimeoutError."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise TimeoutError(f"no {what} within {within:.0f} s")
+
+
+def open_account(
+    url: str, mail_url: str, *, name: str, email: str, phone: str, password: str
+) -> Person:
+    """Registers, confirms with the code from the mail, signs in."""
+    visitor = Person(url)
+    registration = visitor.post(
+        "/v1/registrations", {"name": name, "email": email, "phone": phone, "password": password}
+    )
+    code = code_from_mail(mail_url, email)
+    visitor.post(
+        f"/v1/registrations/{registration['registration_id']}/confirmation", {"code": code}
+    )
+    return sign_in(url, email=email, password=password)
+
+
+def sign_in(url: str, *, email: str, password: str) -> Person:
+    session = Person(url).post("/v1/sessions", {"email": email, "password": password})
+    return Person(url, session["access_token"])

@@ -1,0 +1,45 @@
+"""Business events from one service to those that the policy lets hear them."""
+
+from fastapi import APIRouter, Request
+
+from privacy_gateway.api.arrival import of
+from privacy_gateway.clients.services import Services
+from privacy_gateway.domain.intake.strict_json import parse_object
+from privacy_gateway.domain.policy import Policy
+from privacy_gateway.domain.tokens.caller import Caller
+from privity_contracts.events import Event
+from privity_rest import NotAllowed, Unavailable
+
+router = APIRouter()
+
+
+class EventNotTaken(Unavailable):
+    code = "event_not_taken"
+
+
+@router.post("/v1/events", status_code=202)
+async def pass_on(request: Request) -> dict[str, int]:
+    """Done when every consumer has taken it; a consumer survives the same event twice."""
+    arrival = of(request)
+    caller: Caller = request.scope["privity.caller"]
+    policy: Policy = request.app.state.policy
+    services: Services = request.app.state.services
+    if caller.kind != "service":
+        raise NotAllowed("services publish events")
+    event = Event.model_validate(parse_object(arrival.body))
+    name = caller.actor.removeprefix("svc_")
+    if not policy.trusts(name, "publish", event.type):
+        raise NotAllowed(f"{name} does not publish {event.type}")
+    consumers = policy.consumers(event.type)
+    for consumer in consumers:
+        answer = await services.send(
+            consumer,
+            "POST",
+            "/v1/events",
+            caller=caller,
+            request_id=arrival.request_id,
+            body=arrival.body,
+        )
+        if answer.status >= 300:
+            raise EventNotTaken(f"{consumer} answered {answer.status} to {event.id}")
+    return {"consumers": len(consumers)}

@@ -1,0 +1,34 @@
+"""Behind the edge: who is asking, and who answers them: a service, or the gateway itself."""
+
+import time
+from typing import Any
+
+from privacy_gateway.api.arrival import SCOPE_KEY, Arrival
+from privacy_gateway.api.edge import Application, Receive, Send
+from privacy_gateway.api.forwarding import Forwarding
+from privacy_gateway.domain.tokens.authenticator import Authenticator
+
+
+class Reception:
+    def __init__(
+        self, own: Application, *, authenticator: Authenticator, forwarding: Forwarding
+    ) -> None:
+        self._own = own
+        self._authenticator = authenticator
+        self._forwarding = forwarding
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Raises Refusal before anything of an answer was sent; the edge turns it into one."""
+        if scope["type"] != "http":
+            await self._own(scope, receive, send)
+            return
+        arrival: Arrival = scope[SCOPE_KEY]
+        caller = self._authenticator.authenticate(arrival.headers, now=time.time())
+        scope["privity.caller"] = caller
+        arrival.actor = caller.actor
+        match = self._forwarding.find(scope["method"], scope["path"])
+        if match is None:
+            await self._own(scope, receive, send)
+            return
+        arrival.route = match.route.path
+        await self._forwarding.answer(match, scope, arrival, send)

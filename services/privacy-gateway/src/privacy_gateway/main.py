@@ -1,0 +1,197 @@
+"""Builds the gateway: the only place where its parts meet.
+
+A gap in the policy, a contract that does not fit it, or a missing setting stops the start here.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from privacy_gateway.api import audit, events, grants, notice, staff
+from privacy_gateway.api.cors import Cors
+from privacy_gateway.api.edge import Edge
+from privacy_gateway.api.forwarding import Forwarding
+from privacy_gateway.api.reception import Reception
+from privacy_gateway.clients.services import Services
+from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.contracts import public
+from privacy_gateway.domain.passage.contracts import Contracts, load_documents
+from privacy_gateway.domain.passage.inbound import Inbound
+from privacy_gateway.domain.passage.outbound import Outbound
+from privacy_gateway.domain.policy import Policy, load
+from privacy_gateway.domain.policy.file import in_force
+from privacy_gateway.domain.staff import file as staff_file
+from privacy_gateway.domain.staff.entrance import Entrance
+from privacy_gateway.domain.staff.passwords import Passwords
+from privacy_gateway.domain.tokens.authenticator import Authenticator
+from privacy_gateway.domain.tokens.exchange import TokenExchange
+from privacy_gateway.domain.tokens.jose import TokenSigner
+from privacy_gateway.domain.tokens.revocation import Revocations
+from privacy_gateway.domain.tokens.sessions import CustomerSessions
+from privacy_gateway.domain.vault.data_keys import DataKeys
+from privacy_gateway.domain.vault.kek import KeyFile
+from privacy_gateway.domain.vault.vault import Vault
+from privacy_gateway.settings import Settings
+from privity_database import Database, migrate
+from privity_rest import problems, read_secret
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What lives as long as the process."""
+
+    settings: Settings
+    policy: Policy
+    database: Database
+    keys: DataKeys
+    vault: Vault
+    audit: AuditLog
+    services: Services
+    signer: TokenSigner
+    revocations: Revocations
+    passwords: Passwords
+
+
+def create_app(settings: Settings | None = None) -> Edge:
+    """The application for uvicorn, with its outermost layer."""
+    settings = settings or Settings()  # type: ignore[call-arg]  # from the environment
+    parts = _parts(settings)
+    app = _app(parts)
+    contracts = Contracts(
+        load_documents({name: end.contract for name, end in settings.services.items()}),
+        parts.policy,
+        own_paths=frozenset(getattr(route, "path", "") for route in app.routes),
+    )
+    app.state.public_contract = public.document(
+        contracts.routes, title="Privity", server=settings.public_url
+    )
+    inbound = Inbound(contracts, vault=parts.vault, audit=parts.audit, services=parts.services)
+    reception = Reception(
+        app,
+        authenticator=Authenticator(
+            signer=parts.signer,
+            revocations=parts.revocations,
+            service_keys={
+                name: read_secret(end.outbound_key_file) for name, end in settings.services.items()
+            },
+        ),
+        forwarding=Forwarding(
+            contracts,
+            inbound=inbound,
+            outbound=Outbound(contracts, vault=parts.vault, audit=parts.audit),
+            services=parts.services,
+            audit=parts.audit,
+            sessions=CustomerSessions(parts.signer, parts.revocations),
+        ),
+    )
+    return Edge(
+        reception,
+        cors=Cors(settings.cors_origins),
+        https=settings.public_url.startswith("https://"),
+    )
+
+
+def _parts(settings: Settings) -> Parts:
+    files = [load(path) for path in sorted(settings.policy_dir.glob("*.yaml"))]
+    policy = Policy(in_force(files, now=datetime.now(UTC)))
+    secrets = settings.secrets_dir
+    keys = DataKeys(
+        settings.keys_database_url, KeyFile.read_or_create(secrets / "key-encryption.json")
+    )
+    vault = Vault(
+        keys,
+        index_key=bytes.fromhex(read_secret(secrets / "blind-index")),
+        request_key=bytes.fromhex(read_secret(secrets / "requests")),
+    )
+    database = Database(settings.database_url, application_name="privacy-gateway")
+    return Parts(
+        settings=settings,
+        policy=policy,
+        database=database,
+        keys=keys,
+        vault=vault,
+        audit=AuditLog(settings.audit_database_url, vault),
+        services=Services(settings.services),
+        signer=TokenSigner(read_secret(secrets / "token-signing.pem"), issuer=settings.public_url),
+        revocations=Revocations(database, settings.database_url),
+        passwords=Passwords(),
+    )
+
+
+def _app(parts: Parts) -> FastAPI:
+    app = FastAPI(
+        title="privacy-gateway",
+        version="1",
+        lifespan=_lifespan(parts),
+        redirect_slashes=False,  # it would copy a hostile Host header into Location
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    problems.install(app)
+    app.state.settings = parts.settings
+    app.state.policy = parts.policy
+    app.state.vault = parts.vault
+    app.state.audit = parts.audit
+    app.state.services = parts.services
+    app.state.gateway_database = parts.database
+    entrance = Entrance(
+        database=parts.database,
+        passwords=parts.passwords,
+        signer=parts.signer,
+        audit=parts.audit,
+        policy=lambda: parts.policy,
+    )
+    exchange = TokenExchange(
+        signer=parts.signer,
+        revocations=parts.revocations,
+        database=parts.database,
+        audit=parts.audit,
+        policy=lambda: parts.policy,
+    )
+    app.include_router(staff.router(entrance))
+    app.include_router(grants.router(exchange=exchange, signer=parts.signer))
+    app.include_router(events.router)
+    app.include_router(notice.router)
+    app.include_router(audit.router)
+    return app
+
+
+def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
+    settings = parts.settings
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await migrate(settings.migration_database_url, MIGRATIONS / "gateway")
+        await migrate(settings.keys_migration_database_url, MIGRATIONS / "keys")
+        await migrate(settings.audit_migration_database_url, MIGRATIONS / "audit")
+        async with AsyncExitStack() as running:
+            running.push_async_callback(parts.database.dispose)
+            await parts.keys.start()
+            running.push_async_callback(parts.keys.close)
+            await parts.audit.start()
+            running.push_async_callback(parts.audit.close)
+            await running.enter_async_context(parts.services)
+            await _apply_staff(parts)
+            await running.enter_async_context(parts.revocations.following())
+            yield
+
+    return lifespan
+
+
+async def _apply_staff(parts: Parts) -> None:
+    path = parts.settings.staff_file
+    if path is None:
+        return
+    policy = parts.policy
+    roles = [role for role in policy.file.roles if policy.kind_of(role) == "staff"]
+    entries = staff_file.read(path, roles=roles)
+    await staff_file.apply(parts.database, entries, parts.passwords, now=time.time())

@@ -1,0 +1,38 @@
+"""The gateway's configuration, read once. Secrets are files below `secrets_dir`."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from privacy_gateway.clients.services import Endpoint
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", extra="ignore", frozen=True)
+
+    database_url: str
+    migration_database_url: str
+    keys_database_url: str
+    keys_migration_database_url: str
+    audit_database_url: str
+    audit_migration_database_url: str
+    secrets_dir: Path
+    policy_dir: Path
+    public_url: str
+    services: dict[str, Endpoint]
+    smtp_host: str
+    smtp_port: int
+    smtp_require_tls: bool
+    mail_sender: str
+    # Private addresses that deliveries may reach all the same, as exact `ip:port`.
+    allowed_delivery_addresses: str = ""
+    cors_origins: tuple[str, ...] = ()
+    staff_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _customers_stand_behind(self) -> Self:
+        if "customers" not in self.services:
+            raise ValueError("the customers service is not configured; nobody could sign in")
+        return self

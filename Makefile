@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MEMBERS := $(sort $(wildcard libs/*/ services/*/)) deploy/ deploy/standins/
 
-.PHONY: setup lock
+.PHONY: setup run lock
 setup: $(VENV)/.ready
 
 # Packages come with hashes; members are installed as they lie here, with what the lock holds.
@@ -15,6 +15,32 @@ $(VENV)/.ready: requirements.lock $(addsuffix pyproject.toml,$(MEMBERS))
 	@$(BIN)/uv pip install -q --offline --python $(BIN)/python --no-deps --no-build-isolation $(foreach m,$(MEMBERS),-e ./$(m))
 	@touch $@
 
+# Opens the shop and keeps it open until Ctrl-C; the data stays for the next time.
+run: setup
+	@$(BIN)/python -m privity_deploy.run
+
 # Resolves every member's dependencies and the tools into one file: hashes, no addresses.
 lock:
 	@$(BIN)/python -m privity_deploy.lock
+
+.PHONY: check test isolated contracts
+# Everything that can be known without running the shop.
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(foreach m,$(MEMBERS),$(m)src)
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m privity_deploy.house.layout
+	@$(BIN)/python -m privity_deploy.house.isolation
+	@$(BIN)/python -m privity_deploy.house.contracts --check
+
+# Each member imports with only what its own pyproject.toml declares.
+isolated: setup
+	@$(BIN)/python -m privity_deploy.house.isolation
+
+# Writes each service's OpenAPI document, the contract that the gateway works from.
+contracts: setup
+	@$(BIN)/python -m privity_deploy.house.contracts
+
+test: setup
+	@$(BIN)/pytest $(TESTS)

@@ -1,0 +1,90 @@
+"""`make run`: opens the shop, keeps it open until Ctrl-C, keeps its data for the next time."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from privity_deploy.ports import PortRefused
+from privity_deploy.presence import AlreadyRunning
+from privity_deploy.stack import Stack
+from privity_deploy.startup import Interrupted, StartFailed
+from privity_deploy.tables import TableRefused
+from privity_deploy.watch import GaveUp, watch
+from privity_postgres import (
+    BinariesMissing,
+    NoAccount,
+    ServerFailed,
+    ServerTooOld,
+    UnusablePlace,
+    UnusableUrl,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# What the person at the keyboard can do something about; everything else is a bug and shows itself.
+EXPECTED = (
+    AlreadyRunning,
+    BinariesMissing,
+    GaveUp,
+    NoAccount,
+    PortRefused,
+    ServerFailed,
+    ServerTooOld,
+    StartFailed,
+    TableRefused,
+    UnusablePlace,
+    UnusableUrl,
+)
+
+
+def main(root: Path = ROOT) -> int:
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopping.set())
+    print("Opening the shop ...", flush=True)
+    try:
+        stack = Stack(root, report=_show, stopping=stopping)
+        with stack:
+            _seed(stack)
+            _show_addresses(stack)
+            watch(stack, stopping=stopping, report=_show)
+            print("\nClosing the shop ...", flush=True)
+    except Interrupted:
+        print("\nStopped before everything had started.", flush=True)
+    except EXPECTED as failure:
+        if stopping.is_set():  # what a Ctrl-C cuts short says so in many ways
+            print("\nStopped before everything had started.", flush=True)
+            return 0
+        print(f"\n{failure}", file=sys.stderr, flush=True)
+        return 1
+    print("Closed. The data stays for the next time.", flush=True)
+    return 0
+
+
+def _seed(stack: Stack) -> None:
+    if importlib.util.find_spec("privity_deploy.seed") is not None:
+        importlib.import_module("privity_deploy.seed").seed(stack, report=_show)
+
+
+def _show(line: str) -> None:
+    print("\n".join(f"  {part}" for part in line.splitlines()), flush=True)
+
+
+def _show_addresses(stack: Stack) -> None:
+    print("\nThe shop is open.")
+    for name, number in sorted(
+        (f"{process} ({port})" if port != "http" else process, number)
+        for (process, port), number in stack.places.ports.items()
+    ):
+        print(f"  {name:<20} {'127.0.0.1' if '(' in name else 'http://127.0.0.1'}:{number}")
+    print(f"  {'logs':<20} {stack.logs_dir}")
+    print("Ctrl-C closes it.", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

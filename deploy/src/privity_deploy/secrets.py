@@ -1,0 +1,66 @@
+"""Secret files: made once, readable by their owner alone, never replaced."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
+
+class Secrets:
+    """One folder of secret files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def read(self, name: str) -> str:
+        return self.path(name).read_text().strip()
+
+    def ensure(self, name: str, kind: str) -> Path:
+        """Makes the file unless it is there; of two that make it at once, one wins for both."""
+        path = self.path(name)
+        for folder in (self.folder, path.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        if not path.exists():
+            _place(path, _new(kind))
+        path.chmod(0o600)
+        return path
+
+    def role_password(self, role: str) -> str:
+        return self.ensure(f"databases/{role}", "random").read_text().strip()
+
+
+def _new(kind: str) -> str:
+    if kind == "es256":
+        key = ec.generate_private_key(ec.SECP256R1())
+        return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return secrets.token_hex(32) + "\n"
+
+
+def _place(path: Path, content: str) -> None:
+    # Written whole beside its place, then linked: nobody ever reads half a key, and a link,
+    # unlike a rename, does not replace a key that another start has just put there.
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return
+    finally:
+        os.unlink(temporary)

@@ -1,0 +1,59 @@
+"""The order of a start: each process after what it waits for, those that can together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from privity_deploy.child import Child
+from privity_deploy.tables import POSTGRES, Process
+
+START_SECONDS = 90.0
+Report = Callable[[str], None]
+
+
+class StartFailed(Exception):
+    """A process did not become healthy; the message holds its last words."""
+
+
+class Interrupted(Exception):
+    """Asked to stop while still starting."""
+
+
+def start_in_order(
+    processes: Iterable[Process],
+    children: Mapping[str, Child],
+    *,
+    report: Report,
+    stopping: threading.Event,
+) -> None:
+    """Returns when all are healthy. The database is, already."""
+    waiting = {process.name: process for process in processes}
+    starting: list[Child] = []
+    healthy = {POSTGRES}
+    while waiting or starting:
+        for name in [name for name, p in waiting.items() if healthy.issuperset(p.waits_for)]:
+            del waiting[name]
+            children[name].keep_old_log()
+            children[name].start()
+            starting.append(children[name])
+        for child in await_one(starting, stopping=stopping):
+            report(f"{child.name:<20} ready after {child.age:.1f} s")
+            healthy.add(child.name)
+            starting.remove(child)
+
+
+def await_one(starting: Collection[Child], *, stopping: threading.Event) -> list[Child]:
+    """Waits until at least one of them is healthy, and says which are."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if healthy := [child for child in starting if child.is_healthy()]:
+            return healthy
+        for child in starting:
+            if child.exit_code is not None:
+                raise StartFailed(f"{child.name} ended {child.how_it_ended}")
+        if stopping.wait(0.05):
+            raise Interrupted
+    names = ", ".join(child.name for child in starting)
+    raise StartFailed(f"still not healthy after {START_SECONDS:.0f} s: {names}")

@@ -1,0 +1,101 @@
+"""A shop of small real processes, so that what is tested is the starting and not the services."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from privity_deploy.stack import Stack
+
+SMALL_APP = """
+import asyncio, json, os, time
+
+BEGAN = time.time()
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                print("ended", time.time(), flush=True)
+                return
+    status, body = 200, b"{}"
+    if scope["path"] == "/healthz" and time.time() < BEGAN + float(os.environ.get("SLOW", "0")):
+        status = 503
+    if scope["path"] == "/about":
+        body = json.dumps({"began": BEGAN, "env": dict(os.environ), "pid": os.getpid()}).encode()
+    if scope["path"] == "/die":
+        print("dying words", flush=True)
+        os._exit(3)
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+PROCESSES = """
+[secrets]
+"to_shelf" = "random"
+"gateway/token-signing.pem" = "es256"
+
+[[process]]
+name = "privacy-gateway"
+command = ["{python}", "-m", "uvicorn", "small:app", "--port", "{port:privacy-gateway.http}"]
+ports.http = { number = 18080, variable = "PRIVITY_PORT" }
+health = "/healthz"
+waits_for = ["shelf"]
+[process.env]
+SHELF_URL = "{url:privacy-gateway}"
+[process.env.SERVICES.shelf]
+socket = "{socket:shelf}"
+key_file = "{secret:to_shelf}"
+
+[[process]]
+name = "shelf"
+command = ["{python}", "-m", "uvicorn", "small:app", "--uds", "{socket:shelf}"]
+socket = "shelf.sock"
+health = "/healthz"
+waits_for = ["postgres"]
+[process.env]
+DATABASE = "{runtime_url:shelf}"
+MIGRATION = "{owner_url:shelf}"
+SLOW = "0.8"
+"""
+
+DATABASES = """
+[[database]]
+name = "shelf"
+owner = "shelf_owner"
+runtime = "shelf_runtime"
+grants = "insert_select"
+"""
+
+
+def _write(root: Path, processes: str = PROCESSES) -> None:
+    (root / "deploy").mkdir(exist_ok=True)
+    (root / "deploy" / "processes.toml").write_text(processes)
+    (root / "deploy" / "databases.toml").write_text(DATABASES)
+    (root / "small.py").write_text(SMALL_APP)
+
+
+@pytest.fixture(scope="session")
+def small_processes():
+    """The table, for tests that change a word in it."""
+    return PROCESSES
+
+
+@pytest.fixture(scope="session")
+def write_tables():
+    return _write
+
+
+@pytest.fixture
+def a_root():
+    """Not pytest's own folder: as root, the database's account must be able to pass through."""
+    root = Path(tempfile.mkdtemp(prefix="privity-shop-"))
+    root.chmod(0o755)
+    _write(root)
+    yield root
+    Stack(root, environ=os.environ, free_ports=True).remove()
+    shutil.rmtree(root)

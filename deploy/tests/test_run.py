@@ -1,0 +1,161 @@
+"""`make run`, as a person meets it: a program in a terminal."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import psutil
+import pytest
+
+from privity_deploy.presence import running_stack
+
+PORT = 18081
+
+
+class Shop:
+    """The program under test, and what it has said so far."""
+
+    def __init__(self, root):
+        self.output = root / "output.txt"
+        script = "import sys, pathlib; from privity_deploy.run import main;"
+        script += "sys.exit(main(pathlib.Path(sys.argv[1])))"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", script, str(root)],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PRIVITY_PORT": str(PORT)},
+                start_new_session=True,
+            )
+
+    def said(self):
+        return self.output.read_text()
+
+    def wait_for(self, words, seconds=30):
+        deadline = time.monotonic() + seconds
+        while words not in self.said():
+            assert time.monotonic() < deadline, self.said()
+            assert self.process.poll() is None or words in self.said(), self.said()
+            time.sleep(0.05)
+
+    def press_ctrl_c(self):
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def open_shop(a_root):
+    shops = []
+
+    def open_it():
+        shops.append(Shop(a_root))
+        return shops[-1]
+
+    yield open_it
+    for shop in shops:
+        if shop.process.poll() is None:
+            shop.press_ctrl_c()
+
+
+def processes_in(root):
+    return [
+        process.pid
+        for process in psutil.process_iter(["cwd", "status"])
+        if (process.info["cwd"] or "").startswith(str(root))
+    ]
+
+
+def test_it_shows_progress_and_addresses_and_ctrl_c_ends_everything(open_shop, a_root):
+    shop = open_shop()
+    shop.wait_for("The shop is open")
+
+    assert httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == 200
+    assert shop.press_ctrl_c() == 0
+
+    said = shop.said()
+    order = ["postgres", "shelf", "privacy-gateway", "is open", f"127.0.0.1:{PORT}", "Closed"]
+    assert [said.index(words) for words in order] == sorted(said.index(w) for w in order)
+    assert processes_in(a_root) == []
+    ended = (a_root / ".privity" / "run" / "logs" / "shelf.log").read_text()
+    assert "ended" in ended
+
+
+def test_a_second_one_says_that_the_shop_is_open_already(open_shop):
+    first = open_shop()
+    first.wait_for("The shop is open")
+
+    second = open_shop()
+
+    assert second.process.wait(20) == 1
+    assert f"already running on this data at http://127.0.0.1:{PORT}" in second.said()
+    assert "Traceback" not in second.said()
+    assert httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == 200
+
+
+def test_a_process_that_dies_is_named_and_started_again(open_shop):
+    shop = open_shop()
+    shop.wait_for("The shop is open")
+
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(f"http://127.0.0.1:{PORT}/die")
+    shop.wait_for("privacy-gateway runs again")
+
+    assert "privacy-gateway ended with exit code 3" in shop.said()
+    assert "dying words" in shop.said()
+    assert httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == 200
+
+
+def test_after_a_kill_the_next_run_ends_what_was_left_over(open_shop, a_root):
+    first = open_shop()
+    first.wait_for("The shop is open")
+    left_over = processes_in(a_root)
+    first.process.kill()
+    first.process.wait()
+    assert httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == 200
+
+    second = open_shop()
+    second.wait_for("The shop is open")
+
+    assert "left over" in second.said()
+    assert running_stack(a_root / ".privity").process_id == second.process.pid
+    assert second.press_ctrl_c() == 0
+    assert len(left_over) >= 2
+    assert processes_in(a_root) == []
+
+
+def test_ctrl_c_while_starting_ends_everything_too(
+    open_shop, a_root, write_tables, small_processes
+):
+    write_tables(a_root, small_processes.replace('SLOW = "0.8"', 'SLOW = "60"'))
+    shop = open_shop()
+    shop.wait_for("postgres")
+    time.sleep(0.5)
+
+    assert shop.press_ctrl_c() == 0
+
+    assert "before everything had started" in shop.said()
+    assert processes_in(a_root) == []
+
+
+def test_a_process_that_keeps_dying_closes_the_shop(open_shop, a_root, write_tables):
+    dies_at_once = (
+        "import http.server, os, threading;"
+        "threading.Timer(0.3, os._exit, [4]).start();"
+        "http.server.HTTPServer(('127.0.0.1', {port:leaky.tap}),"
+        " http.server.BaseHTTPRequestHandler).serve_forever()"
+    )
+    leaky = f"""
+[[process]]
+name = "leaky"
+command = ["{{python}}", "-c", "{dies_at_once}"]
+ports.tap = {{ number = 18082, variable = "LEAKY_PORT" }}
+"""
+    write_tables(a_root, leaky)
+    shop = open_shop()
+
+    assert shop.process.wait(40) == 1
+    assert "leaky ended 6 times within a minute, last with exit code 4" in shop.said()
+    assert processes_in(a_root) == []

@@ -1,5 +1,6 @@
 """A shop of small real processes, so that what is tested is the starting and not the services."""
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from privity_deploy.stack import Stack
+from privity_postgres import PostgresServer, drop
 
 SMALL_APP = """
 import asyncio, json, os, time
@@ -97,5 +99,9 @@ def a_root():
     root.chmod(0o755)
     _write(root)
     yield root
-    Stack(root, environ=os.environ, free_ports=True).remove()
+    for free_ports in (True, False):
+        stack = Stack(root, free_ports=free_ports)
+        if server := os.environ.get("DATABASE_URL"):
+            asyncio.run(drop(server, stack.places.databases["shelf"]))
+    PostgresServer(root / ".privity" / "postgres").remove()
     shutil.rmtree(root)

@@ -58,15 +58,13 @@ async def serve():
                 log_config=None,
                 server_header=False,
             )
+            config.load()
             server = uvicorn.Server(config)
-            server.install_signal_handlers = lambda: None
-            running = asyncio.create_task(server.serve())
-            stack.push_async_callback(asyncio.wait_for, running, 10)
-            stack.callback(setattr, server, "force_exit", True)
-            stack.callback(setattr, server, "should_exit", True)
-            async with asyncio.timeout(10):
-                while not server.started:
-                    await asyncio.sleep(0.005)
+            server.lifespan = config.lifespan_class(config)
+            # What `serve` does, without its tenths of a second between looks at the clock.
+            await server.startup()
+            stack.push_async_callback(server.shutdown)
+            server.force_exit = True
             return server.servers[0].sockets[0].getsockname()[1]
 
         yield start

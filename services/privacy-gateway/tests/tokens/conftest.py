@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from privacy_gateway.domain.tokens.jose import TokenSigner
-from privacy_gateway.domain.tokens.revocation import Revocations
+from privacy_gateway.domain.tokens.revocation import Revocations, RevocationsUnknown
 from privity_database import Database
 
 
@@ -49,7 +49,7 @@ async def new_process(gateway_database):
             followed = Revocations(pool, gateway_database.runtime, **changes)
             await stack.enter_async_context(followed.following())
             async with asyncio.timeout(5):
-                while followed.generation == 0 and not _is_fresh(followed):
+                while not _is_fresh(followed):  # noqa: ASYNC110  # the feed tells nobody
                     await asyncio.sleep(0.01)
             return followed
 
@@ -59,7 +59,7 @@ async def new_process(gateway_database):
 def _is_fresh(followed):
     try:
         followed.require_fresh()
-    except Exception:
+    except RevocationsUnknown:
         return False
     return True
 

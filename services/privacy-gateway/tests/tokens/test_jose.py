@@ -344,7 +344,7 @@ def test_what_we_refuse_is_what_the_library_alone_would_take(signer, forge, head
 
 @pytest.mark.parametrize("curve", [ec.SECP384R1(), ec.SECP521R1(), ec.SECP256K1()])
 def test_a_key_on_another_curve_stops_the_start(new_pem, curve):
-    with pytest.raises(ValueError, match="P-256|not an EC key"):
+    with pytest.raises(ValueError, match=r"P-256|not an EC key"):
         TokenSigner(new_pem(curve), issuer="https://shop.example")
 
 

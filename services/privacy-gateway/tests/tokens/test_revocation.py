@@ -47,7 +47,7 @@ async def until(condition, seconds=2.0):
     """How long it took; fails when it took longer."""
     begun = time.monotonic()
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # any condition
             await asyncio.sleep(0.01)
     return time.monotonic() - begun
 
@@ -210,9 +210,10 @@ async def test_a_revocation_counts_at_once_where_it_is_made(
 
 async def test_closing_the_work_ends_its_grants(authenticator, revocations, signer, session):
     work = f"order/{ids.mint('ord')}"
-    mint = dict(staff=ids.mint("stf"), session=session, role="support", purpose="enquiries")
-    grant = minting.grant_token(signer, **mint, work=work, categories=None, now=NOW).token
-    other = minting.grant_token(signer, **mint, work="site/main", categories=None, now=NOW).token
+    who = {"staff": ids.mint("stf"), "session": session, "categories": None}
+    mint = who | {"role": "support", "purpose": "enquiries", "now": NOW}
+    grant = minting.grant_token(signer, **mint, work=work).token
+    other = minting.grant_token(signer, **mint, work="site/main").token
     assert not refused(authenticator, grant)
 
     await revocations.revoke("work", work, now=NOW)

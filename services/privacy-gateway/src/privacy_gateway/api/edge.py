@@ -193,9 +193,10 @@ class _Answer:
     async def _replace(self, headers: Headers) -> None:
         assert self.status is not None  # noqa: S101  # set when the answer started
         phrase = HTTPStatus(self.status).phrase
+        code = phrase.lower().replace(" ", "_").replace("-", "_")
         body = problems.document(
             status=self.status,
-            code=phrase.lower().replace(" ", "_").replace("-", "_"),
+            code="internal_error" if self.status == 500 else code,
             title=phrase,
             instance=self._arrival.request_id,
         )

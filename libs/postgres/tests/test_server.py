@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from privity_postgres import PostgresServer, UnusablePlace, place
+from privity_postgres import PostgresServer, UnusablePlace, binaries, place
 from privity_postgres.account import Account
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another account")
@@ -32,6 +33,10 @@ async def ask(server, question):
         return await connection.fetchval(question)
     finally:
         await connection.close()
+
+
+def works(program):
+    return subprocess.run([program, "--version"], check=False).returncode == 0
 
 
 def kill_nine(server):
@@ -148,22 +153,29 @@ async def test_a_closed_parent_stays_closed_and_the_server_finds_refuge():
 
 
 @as_root
-def test_programs_that_the_account_cannot_reach_are_copied_once(monkeypatch, tmp_path):
-    from privity_postgres import binaries
-
+async def test_programs_that_the_account_cannot_reach_are_copied_once_and_work(monkeypatch):
     closed = Path(tempfile.mkdtemp(prefix="privity-closed-"))
     refuge = Path(tempfile.mkdtemp(prefix="privity-refuge-"))
-    shutil.copytree(binaries.from_the_wheel(), closed / "wheel")
-    monkeypatch.setattr(binaries, "from_the_wheel", lambda: closed / "wheel")
+    wheel = binaries.from_the_wheel()
+    shutil.copytree(wheel, closed / binaries.PACKAGE / wheel.name)
+    libraries = wheel.parent.with_name(f"{binaries.PACKAGE}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, closed / libraries.name)
+    monkeypatch.setattr(binaries, "from_the_wheel", lambda: closed / binaries.PACKAGE / wheel.name)
     monkeypatch.setattr(binaries, "REFUGE", refuge)
-    account = Account.unprivileged(owner_of=closed / "nothing")
+    server = PostgresServer(closed / "postgres")
     try:
-        copy = binaries.reachable_by(account)
+        server.start()
 
-        assert account.run([copy / "bin" / "postgres", "--version"], cwd=Path("/")).returncode == 0
-        inode = (copy / "bin" / "postgres").stat().st_ino
-        assert (binaries.reachable_by(account) / "bin" / "postgres").stat().st_ino == inode
-        assert [entry.name for entry in copy.parent.iterdir()] == [copy.name]
+        assert await ask(server, "SELECT 1") == 1
+        assert server.bin_dir.is_relative_to(refuge)
+        inode = (server.bin_dir / "postgres").stat().st_ino
+        again = PostgresServer(closed / "postgres").bin_dir
+        assert (again / "postgres").stat().st_ino == inode
+        assert len(os.listdir(refuge / "programs")) == 1
+        for program in ("initdb", "pg_dump", "psql", "pg_basebackup"):
+            assert works(server.bin_dir / program)
     finally:
+        server.remove()
         shutil.rmtree(closed)
         shutil.rmtree(refuge)

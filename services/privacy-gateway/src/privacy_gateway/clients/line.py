@@ -108,6 +108,34 @@ class Line:
             self._connection = None
 
 
+class Lines:
+    """A few lines for statements that only read, so that a slow one does not hold up the rest."""
+
+    def __init__(self, url: str, *, name: str, deadline_seconds: float, count: int) -> None:
+        self._deadline = deadline_seconds
+        self._all = [Line(url, name=name, deadline_seconds=deadline_seconds) for _ in range(count)]
+        self._idle: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
+        for line in self._all:
+            self._idle.put_nowait(line)
+
+    async def fetch(self, statement: str, *arguments: object) -> list[Any]:
+        try:
+            async with asyncio.timeout(self._deadline):
+                line = await self._idle.get()
+        except TimeoutError:
+            raise Unreachable("every line is busy") from None
+        try:
+            if not line.connected:
+                await line.connect()
+            return await line.fetch(statement, *arguments)
+        finally:
+            self._idle.put_nowait(line)
+
+    def cut(self) -> None:
+        for line in self._all:
+            line.cut()
+
+
 def for_driver(url: str) -> str:
     """SQLAlchemy's URL as the driver reads it."""
     parsed = make_url(url)

@@ -25,8 +25,8 @@ ERASED = "erased"
 
 _ALPHABET = b'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:,/*"[]{}'
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-# Recipients are organisations under contract, products are goods: neither is a person.
-_NOBODYS = ("rcp_", "prd_")
+# Recipients are organisations under contract, products are goods, records are ours.
+_NOBODYS = ("rcp_", "prd_", "rec_")
 
 
 class NotRecordable(ValueError):
@@ -109,7 +109,8 @@ def write(access: Access, *, record_id: str, at: str, tags: Tags) -> bytes:
         members["recipient"] = access.recipient
     if reason is not None:
         members["reason"] = reason
-    if access.request_id is not None:
+    # One that the client chose could say anything.
+    if access.request_id is not None and ids.is_id(access.request_id, "req"):
         members["request"] = access.request_id
     leaf = orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
     if leaf.translate(None, _ALPHABET):

@@ -8,6 +8,7 @@ mistake in its authorisation, gets it no further than here.
 import base64
 import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 
 from privacy_gateway.domain.audit.access import Receipt
@@ -155,6 +156,16 @@ class Vault:
             key = held.get(places[person])
             tags[person, what] = None if key is None else _tag(key, month, what)
         return tags
+
+    async def known_since(self, person: str) -> datetime | None:
+        """When the person's first tag was made; nothing when there is none, or none any more."""
+        place = _tag_place(person)
+        key = (await self.keys.at([place], minting=False)).get(place)
+        return None if key is None else key.created_at
+
+    def subject_of(self, token: str) -> str:
+        """Whose a prepared sealed value is, without opening it. Raises KeyDestroyed."""
+        return self.keys.loaded(sealing.parse(token).key_id).place.subject
 
 
 def _tag(key: DataKey, month: str, what: str) -> str:

@@ -51,7 +51,7 @@ async def count(tx: AsyncSession, key: str, limit: Limit, *, now: datetime) -> i
             "since": case((over, now), else_=AttemptCount.since),
         },
     ).returning(AttemptCount.tried, AttemptCount.since)
-    tried, since = (await tx.execute(statement)).one()._tuple()
+    tried, since = (await tx.execute(statement)).one()
     if tried <= limit.most:
         return None
     return max(1, math.ceil((since + limit.window - now).total_seconds()))

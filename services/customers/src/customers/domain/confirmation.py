@@ -48,7 +48,7 @@ async def confirm(tx: AsyncSession, registration_id: str, *, now: datetime) -> N
     ).one_or_none()
     if found is None:
         raise CodeNotAccepted
-    registration, account = found._tuple()
+    registration, account = found
     # Whoever has the code may repeat it, however often the answer is lost.
     registration.attempts = 0
     if account.state == AccountState.ACTIVE:

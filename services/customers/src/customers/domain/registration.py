@@ -77,7 +77,7 @@ async def letter(tx: AsyncSession, registration_id: str, *, now: datetime) -> Le
     ).one_or_none()
     if found is None:
         return None
-    registration, account = found._tuple()
+    registration, account = found
     if account.state != AccountState.PENDING:
         return None
     owner = await tx.scalar(

@@ -68,7 +68,7 @@ def main(root: Path = ROOT) -> int:
 
 def _seed(stack: Stack) -> None:
     if importlib.util.find_spec("privity_deploy.seed") is not None:
-        importlib.import_module("privity_deploy.seed").seed(stack, report=_show)
+        importlib.import_module("privity_deploy.seed").seed(stack.running, report=_show)
 
 
 def _show(line: str) -> None:

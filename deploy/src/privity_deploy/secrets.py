@@ -1,4 +1,4 @@
-"""Secret files: made once, readable by their owner alone, never replaced."""
+"""Secret files, readable by their owner alone. A key is made once and never replaced."""
 
 from __future__ import annotations
 
@@ -30,13 +30,23 @@ class Secrets:
     def ensure(self, name: str, kind: str) -> Path:
         """Makes the file unless it is there; of two that make it at once, one wins for both."""
         path = self.path(name)
-        for folder in (self.folder, path.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.chmod(0o700)
+        self._close_folders(path)
         if not path.exists():
             _place(path, _new(kind))
         path.chmod(0o600)
         return path
+
+    def replace(self, name: str, content: str) -> None:
+        """For a file that is written anew at every start."""
+        path = self.path(name)
+        self._close_folders(path)
+        unfinished = _written(path.parent, content)
+        unfinished.rename(path)
+
+    def _close_folders(self, path: Path) -> None:
+        for folder in reversed(path.relative_to(self.folder).parents):
+            (self.folder / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.folder / folder).chmod(0o700)
 
     def role_password(self, role: str) -> str:
         return self.ensure(f"databases/{role}", "random").read_text().strip()
@@ -52,15 +62,20 @@ def _new(kind: str) -> str:
 def _place(path: Path, content: str) -> None:
     # Written whole beside its place, then linked: nobody ever reads half a key, and a link,
     # unlike a rename, does not replace a key that another start has just put there.
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+    unfinished = _written(path.parent, content)
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return
+        os.link(unfinished, path)
+    except FileExistsError:
+        return
     finally:
-        os.unlink(temporary)
+        unfinished.unlink()
+
+
+def _written(folder: Path, content: str) -> Path:
+    """A temporary file, which only its owner may read from the start."""
+    descriptor, name = tempfile.mkstemp(dir=folder)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(name)

@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from privity_deploy import ports, tables
+from privity_deploy import ports, staff, tables
 from privity_deploy.child import Child, end_left_over
 from privity_deploy.environment import command_of, environment_of
 from privity_deploy.places import Places
@@ -97,6 +97,7 @@ class Stack:
             )
             for name, kind in places.tables.secrets.items():
                 places.secrets.ensure(name, kind)
+            staff.write_down(places.root / "deploy" / "staff.toml", places.secrets)
             self._start_databases()
             self._children = {p.name: self._child(p) for p in places.tables.processes}
             start_in_order(
@@ -105,7 +106,7 @@ class Stack:
                 report=self._report,
                 stopping=self._stopping,
             )
-            self._announce()
+            self._presence.announce(self.running)
         except BaseException:
             self.stop()
             raise
@@ -177,6 +178,21 @@ class Stack:
     def owns_postgres(self) -> bool:
         return self._postgres is not None
 
+    @property
+    def running(self) -> Running:
+        """What `running_stack` tells other programs."""
+        places = self.places
+        sockets = [p.name for p in places.tables.processes if p.socket]
+        return Running(
+            process_id=os.getpid(),
+            url=self.url if (GATEWAY, "http") in places.ports else "",
+            ports={f"{process}.{name}": n for (process, name), n in places.ports.items()},
+            sockets={name: str(places.socket(name)) for name in sockets},
+            secrets_dir=str(places.secrets.folder),
+            logs_dir=str(places.logs_dir),
+            postgres_data_dir=str(self._postgres.data_dir) if self._postgres else None,
+        )
+
     def process_id(self, name: str) -> int | None:
         return self.postgres.process_id if name == POSTGRES else self._children[name].process_id
 
@@ -234,21 +250,6 @@ class Stack:
         for pid_file in self.places.pids_dir.iterdir():
             if end_left_over(pid_file):
                 self._report(f"{pid_file.name:<20} was left over by an earlier run and was ended")
-
-    def _announce(self) -> None:
-        places = self.places
-        sockets = [p.name for p in places.tables.processes if p.socket]
-        self._presence.announce(
-            Running(
-                process_id=os.getpid(),
-                url=self.url if (GATEWAY, "http") in places.ports else "",
-                ports={f"{process}.{name}": n for (process, name), n in places.ports.items()},
-                sockets={name: str(places.socket(name)) for name in sockets},
-                secrets_dir=str(places.secrets.folder),
-                logs_dir=str(places.logs_dir),
-                postgres_data_dir=str(self._postgres.data_dir) if self._postgres else None,
-            )
-        )
 
 
 @contextmanager

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import tomllib
+from pathlib import Path
 
 from privity_deploy.secrets import Secrets
-from privity_deploy.tables import Colleague
 
 FILE = "gateway/staff.json"
 
 
-def write(secrets: Secrets, staff: Iterable[Colleague]) -> None:
-    """Passwords are made once; the list is written anew, so that a change of it takes effect."""
+def write_down(table: Path, secrets: Secrets) -> None:
+    """Passwords are made once; the list is written anew, so that a change of it takes effect.
+
+    Without a table nobody works here.
+    """
+    listed = tomllib.loads(table.read_text())["staff"] if table.exists() else []
     entries = []
-    for colleague in staff:
-        password = secrets.ensure(f"gateway/staff/{colleague.username}", "random")
-        entries.append(
-            {
-                "username": colleague.username,
-                "roles": list(colleague.roles),
-                "sites": list(colleague.sites),
-                "password_file": f"staff/{password.name}",
-            }
-        )
-    path = secrets.path(FILE)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({"staff": entries}, indent=2))
+    for colleague in listed:
+        password = secrets.ensure(f"gateway/staff/{colleague['username']}", "random")
+        # Relative to the list, as the gateway reads it.
+        entries.append({**colleague, "password_file": f"staff/{password.name}"})
+    secrets.replace(FILE, json.dumps({"staff": entries}, indent=2) + "\n")

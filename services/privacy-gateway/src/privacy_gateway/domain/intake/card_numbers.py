@@ -9,6 +9,7 @@ We would rather refuse one harmless number in ten of that shape than store one c
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -21,6 +22,7 @@ CODE = "card_number"
 _BETWEEN = r"(?:[ \t\r\n.\-_/\\|]{0,3}|,)"
 _CHAIN = re.compile(rf"[0-9](?:{_BETWEEN}[0-9]){{12,}}")
 _GROUP = re.compile(r"[0-9]+")
+_DIGIT = re.compile(r"\d")
 _INVISIBLE = frozenset({"Cf", "Mn", "Me"})
 _MIDDLE_DOTS = "·•∙⋅・‧"
 # Ids of ours and UUIDs: no person types them, and their digits are random.
@@ -52,13 +54,14 @@ def _lengths() -> dict[str, frozenset[int]]:
 
 _LENGTHS = _lengths()
 _NONE: frozenset[int] = frozenset()
+_COMMONEST = frozenset({15, 16})
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
 def holds_card_number(text: str) -> bool:
     if len(text) < 13:
         return False
-    plain = text if text.isascii() else _plain(text)
+    plain = text if text.isascii() else _plain(unicodedata.normalize("NFKC", text))
     return any(_is_card_chain(match, plain) for match in _CHAIN.finditer(plain))
 
 
@@ -95,8 +98,10 @@ def _places(value: Any, pointer: str, exempt: frozenset[str]) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """One spelling for full-width, Arabic, circled and other digits, spaces and dashes."""
+    if len(_DIGIT.findall(text)) < 13:
+        return ""
     characters = []
-    for character in unicodedata.normalize("NFKC", text):
+    for character in text:
         category = unicodedata.category(character)
         if category in _INVISIBLE:
             continue
@@ -113,36 +118,43 @@ def _plain(text: str) -> str:
 
 def _is_card_chain(match: re.Match[str], text: str) -> bool:
     groups = _GROUP.findall(match[0])
-    if not any(map(_is_card, _windows(groups))):
+    return _holds_card(groups) and not _is_phone(match, text) and not _is_identifier(match, text)
+
+
+def _holds_card(groups: list[str]) -> bool:
+    """Whether a run of whole groups is a card number, or the beginning of a group that is too
+    long to be one. Linear, also for a text that is nothing but digits."""
+    digits = "".join(groups)
+    if len(digits) < 13:
         return False
-    return not _is_phone(match, text) and not _is_identifier(match, text)
+    bounds = list(accumulate(map(len, groups), initial=0))
+    ends = frozenset(bounds[1:])
+    sums = _luhn_sums(digits)
+    for start, group in zip(bounds, groups, strict=False):
+        lengths = _LENGTHS.get(digits[start : start + 2])
+        lengths = lengths or _LENGTHS.get(digits[start : start + 4], _NONE)
+        for length in lengths:
+            end = start + length
+            whole = end in ends or (len(group) > 19 and length in _COMMONEST)
+            if whole and end <= len(digits):
+                by_parity = sums[end & 1]
+                if (by_parity[end] - by_parity[start]) % 10 == 0:
+                    return True
+    return False
 
 
-def _windows(groups: list[str]) -> Iterator[str]:
-    """Every run of whole groups, and the beginnings of a group that is too long to be a card."""
-    for first in range(len(groups)):
-        digits = ""
-        for group in groups[first:]:
-            digits += group
-            if len(digits) > 19:
-                break
-            if len(digits) >= 13:
-                yield digits
-        if len(groups[first]) > 19:
-            yield from (groups[first][:length] for length in (15, 16))
-
-
-def _is_card(digits: str) -> bool:
-    lengths = _LENGTHS.get(digits[:2]) or _LENGTHS.get(digits[:4], _NONE)
-    if len(digits) not in lengths:
-        return False
-    numbers = [ord(digit) - 48 for digit in reversed(digits)]
-    return (sum(numbers[::2]) + sum(_DOUBLED[n] for n in numbers[1::2])) % 10 == 0
+def _luhn_sums(digits: str) -> tuple[list[int], list[int]]:
+    """Running sums with every other digit doubled, for windows that end before an even and
+    before an odd position: the check sum of any window is a difference."""
+    numbers = [ord(digit) - 48 for digit in digits]
+    even = [_DOUBLED[n] if at % 2 == 0 else n for at, n in enumerate(numbers)]
+    odd = [_DOUBLED[n] if at % 2 == 1 else n for at, n in enumerate(numbers)]
+    return list(accumulate(even, initial=0)), list(accumulate(odd, initial=0))
 
 
 def _is_phone(match: re.Match[str], text: str) -> bool:
     """Written with its plus and valid in its country: at most 15 digits, so no common card fits."""
-    if match.start() == 0 or text[match.start() - 1] != "+":
+    if match.start() == 0 or text[match.start() - 1] != "+" or len(match[0]) > 30:
         return False
     try:
         number = phonenumbers.parse(f"+{match[0]}", None)
@@ -152,7 +164,6 @@ def _is_phone(match: re.Match[str], text: str) -> bool:
 
 
 def _is_identifier(match: re.Match[str], text: str) -> bool:
-    return any(
-        found.start() <= match.start() and match.end() <= found.end()
-        for found in _IDENTIFIER.finditer(text)
-    )
+    # An identifier begins before its digits and ends behind them, and is 36 characters at most.
+    around = _IDENTIFIER.finditer(text, max(0, match.start() - 36), match.end() + 36)
+    return any(f.start() <= match.start() and match.end() <= f.end() for f in around)

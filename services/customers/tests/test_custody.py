@@ -61,7 +61,7 @@ async def readable(connection):
 
 
 def seen(secret, text):
-    """Whether it is there, as it is or as bytes are copied out, and not by chance within a number."""
+    """Whether it is there, as text or as bytes, and not by chance within a longer number."""
     as_it_is = re.search(rf"(?<![0-9]){re.escape(secret)}(?![0-9])", text) is not None
     return as_it_is or secret.encode().hex() in text
 

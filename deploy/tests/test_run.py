@@ -95,6 +95,17 @@ def test_a_second_one_says_that_the_shop_is_open_already(open_shop):
     assert httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == 200
 
 
+def test_a_given_database_server_that_is_not_there_is_told_in_a_sentence(open_shop, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:hidden@127.0.0.1:1/postgres")
+
+    shop = open_shop()
+
+    assert shop.process.wait(30) == 1
+    assert "the database server cannot be reached" in shop.said()
+    assert "Traceback" not in shop.said()
+    assert "hidden" not in shop.said()
+
+
 def test_a_process_that_dies_is_named_and_started_again(open_shop):
     shop = open_shop()
     shop.wait_for("The shop is open")

@@ -1,6 +1,7 @@
 """A person in front of the shop: the gateway's API over HTTP, as an app or a staff tool uses it."""
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -62,9 +63,7 @@ def new_key() -> str:
 
 def grant(url: str, *, username: str, password: str, purpose: str, work: str) -> Person:
     """A staff member with a token for one purpose and one piece of work."""
-    identity = Person(url).post(
-        "/v1/staff/sign-in", {"username": username, "password": password}
-    )
+    identity = Person(url).post("/v1/staff/sign-in", {"username": username, "password": password})
     details = [{"type": "privity_access", "purpose": purpose, "work": work}]
     response = httpx.post(
         f"{url}/v1/token",
@@ -86,12 +85,11 @@ def code_from_mail(mail_url: str, address: str, *, within: float = 20) -> str:
     """The one-time code in the newest mail to `address`."""
 
     def read() -> str | None:
-        found = httpx.get(
+        found: Any = httpx.get(
             f"{mail_url}/messages", params={"to": address}, timeout=5, trust_env=False
         ).json()
-        for message in reversed(found["messages"] if isinstance(found, dict) else found):
-            digits = [word.strip(".") for word in message["text"].split()]
-            codes = [word for word in digits if word.isdigit() and len(word) == 8]
+        for message in reversed(found["messages"]):
+            codes: list[str] = re.findall(r"\b[0-9]{8}\b", message["text"])
             if codes:
                 return codes[0]
         return None

@@ -24,6 +24,8 @@ class Running:
     secrets_dir: str
     logs_dir: str
     postgres_data_dir: str | None
+    admin_url: str
+    databases: dict[str, str]
 
 
 class Presence:

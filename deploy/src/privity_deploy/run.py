@@ -20,6 +20,7 @@ from privity_postgres import (
     NoAccount,
     ServerFailed,
     ServerTooOld,
+    ServerUnusable,
     UnusablePlace,
     UnusableUrl,
 )
@@ -35,6 +36,7 @@ EXPECTED = (
     PortRefused,
     ServerFailed,
     ServerTooOld,
+    ServerUnusable,
     StartFailed,
     TableRefused,
     UnusablePlace,

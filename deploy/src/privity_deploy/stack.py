@@ -191,6 +191,8 @@ class Stack:
             secrets_dir=str(places.secrets.folder),
             logs_dir=str(places.logs_dir),
             postgres_data_dir=str(self._postgres.data_dir) if self._postgres else None,
+            admin_url=places.admin_url or "",
+            databases={name: entry.name for name, entry in places.databases.items()},
         )
 
     def process_id(self, name: str) -> int | None:

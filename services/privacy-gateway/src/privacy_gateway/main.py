@@ -13,15 +13,30 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from privacy_gateway.api import audit, events, grants, notice, staff
+from privacy_gateway.api import (
+    audit,
+    disclosures,
+    events,
+    grants,
+    messages,
+    notice,
+    partners,
+    recipients,
+    schemas,
+    staff,
+)
 from privacy_gateway.api.cors import Cors
 from privacy_gateway.api.edge import Edge
 from privacy_gateway.api.forwarding import Forwarding
 from privacy_gateway.api.reception import Reception
+from privacy_gateway.clients.endpoints import AllowedAddresses
+from privacy_gateway.clients.mail import Mail, MailServer, Sender
 from privacy_gateway.clients.services import Services
+from privacy_gateway.clients.webhooks import Webhooks
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.audit.query import Records
 from privacy_gateway.domain.contracts import public
+from privacy_gateway.domain.disclosure.record import Means
 from privacy_gateway.domain.passage.contracts import Contracts, load_documents
 from privacy_gateway.domain.passage.inbound import Inbound
 from privacy_gateway.domain.passage.outbound import Outbound
@@ -56,6 +71,9 @@ class Parts:
     vault: Vault
     audit: AuditLog
     records: Records
+    keks: KeyFile
+    webhooks: Webhooks
+    mail: Mail
     services: Services
     signer: TokenSigner
     revocations: Revocations
@@ -105,26 +123,35 @@ def _parts(settings: Settings) -> Parts:
     files = [load(path) for path in sorted(settings.policy_dir.glob("*.yaml"))]
     policy = Policy(in_force(files, now=datetime.now(UTC)))
     secrets = settings.secrets_dir
-    keys = DataKeys(
-        settings.keys_database_url, KeyFile.read_or_create(secrets / "key-encryption.json")
-    )
+    keks = KeyFile.read_or_create(secrets / "key-encryption.json")
+    keys = DataKeys(settings.keys_database_url.get_secret_value(), keks)
     vault = Vault(
         keys,
         index_key=bytes.fromhex(read_secret(secrets / "blind-index")),
         request_key=bytes.fromhex(read_secret(secrets / "requests")),
     )
-    database = Database(settings.database_url, application_name="privacy-gateway")
+    database_url = settings.database_url.get_secret_value()
+    audit_url = settings.audit_database_url.get_secret_value()
+    database = Database(database_url, application_name="privacy-gateway")
     return Parts(
         settings=settings,
         policy=policy,
         database=database,
         keys=keys,
         vault=vault,
-        audit=AuditLog(settings.audit_database_url, vault),
-        records=Records(settings.audit_database_url, vault),
+        audit=AuditLog(audit_url, vault),
+        records=Records(audit_url, vault),
+        keks=keks,
+        webhooks=Webhooks(allowed=AllowedAddresses.read(settings.allowed_delivery_addresses)),
+        mail=Mail(
+            MailServer(
+                settings.smtp_host, settings.smtp_port, require_tls=settings.smtp_require_tls
+            ),
+            sender=Sender.parse(settings.mail_sender),
+        ),
         services=Services(settings.services),
         signer=TokenSigner(read_secret(secrets / "token-signing.pem"), issuer=settings.public_url),
-        revocations=Revocations(database, settings.database_url),
+        revocations=Revocations(database, database_url),
         passwords=Passwords(),
     )
 
@@ -146,7 +173,15 @@ def _app(parts: Parts) -> FastAPI:
     app.state.audit = parts.audit
     app.state.records = parts.records
     app.state.services = parts.services
-    app.state.gateway_database = parts.database
+    app.state.webhooks = parts.webhooks
+    app.state.mail = parts.mail
+    app.state.means = Means(
+        database=parts.database,
+        policy=parts.policy,
+        vault=parts.vault,
+        audit=parts.audit,
+        keks=parts.keks,
+    )
     entrance = Entrance(
         database=parts.database,
         passwords=parts.passwords,
@@ -165,7 +200,8 @@ def _app(parts: Parts) -> FastAPI:
     app.include_router(grants.router(exchange=exchange, signer=parts.signer))
     app.include_router(events.router)
     app.include_router(notice.router)
-    app.include_router(audit.router)
+    for routes in (audit, recipients, disclosures, messages, partners, schemas):
+        app.include_router(routes.router)
     return app
 
 
@@ -174,9 +210,13 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await migrate(settings.migration_database_url, MIGRATIONS / "gateway")
-        await migrate(settings.keys_migration_database_url, MIGRATIONS / "keys")
-        await migrate(settings.audit_migration_database_url, MIGRATIONS / "audit")
+        owners = {
+            "gateway": settings.migration_database_url,
+            "keys": settings.keys_migration_database_url,
+            "audit": settings.audit_migration_database_url,
+        }
+        for name, url in owners.items():
+            await migrate(url.get_secret_value(), MIGRATIONS / name)
         async with AsyncExitStack() as running:
             running.push_async_callback(parts.database.dispose)
             await parts.keys.start()

@@ -3,21 +3,23 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from privacy_gateway.clients.services import Endpoint
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="GATEWAY_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
-    database_url: str
-    migration_database_url: str
-    keys_database_url: str
-    keys_migration_database_url: str
-    audit_database_url: str
-    audit_migration_database_url: str
+    database_url: SecretStr
+    migration_database_url: SecretStr
+    keys_database_url: SecretStr
+    keys_migration_database_url: SecretStr
+    audit_database_url: SecretStr
+    audit_migration_database_url: SecretStr
     secrets_dir: Path
     policy_dir: Path
     public_url: str

@@ -1,0 +1,252 @@
+"""`make demo`: the whole story, from registration to the search of the raw files.
+
+It uses the shop that `make run` opened; when none is open, it opens one for itself.
+"""
+
+import asyncio
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from privity_deploy import presence
+from privity_deploy.client import Person, Refused, eventually, new_key, open_account, sign_in
+from privity_deploy.raw_search import Hit, files_below, search
+from privity_deploy.seed import SAMPLE, SAMPLE_PASSWORD, Shop, seed
+from privity_deploy.stack import lent_stack
+
+ROOT = Path(__file__).resolve().parents[3]
+# Spellings that occur nowhere else, so that a hit is a hit.
+CUSTOMER = {
+    "name": "Quirina Zaubermann",
+    "email": "quirina.zaubermann@example.org",
+    "phone": "+49 30 23125 077",
+}
+PASSWORD = "Mondschein-Kutsche-77"  # noqa: S105  # of an invented person
+ADDRESS = {
+    "recipient": "Quirina Zaubermann",
+    "phone": "+49 30 23125 077",
+    "line1": "Glühwürmchenweg 17",
+    "line2": "Hinterhaus 4b",
+    "city": "Berlin",
+    "postal_code": "10115",
+    "country": "DE",
+}
+WANTED = {
+    "name": "Quirina",
+    "surname": "Zaubermann",
+    "e-mail": "quirina.zaubermann@example.org",
+    "phone": "+493023125077",
+    "street": "Glühwürmchenweg",
+    "house": "Hinterhaus 4b",
+    "password": PASSWORD,
+}
+
+
+# Apart from the customer, so that the next search is not led astray by what it leaves in the WAL.
+PLANTED = "Planted Rumpelstilzchen"
+
+
+class Story:
+    """Numbers the steps and keeps the lines short."""
+
+    def __init__(self) -> None:
+        self._step = 0
+
+    def step(self, title: str) -> None:
+        self._step += 1
+        print(f"\n{self._step}. {title}", flush=True)
+
+    def say(self, text: str) -> None:
+        print(textwrap.indent(textwrap.fill(text, 92), "   "), flush=True)
+
+    def show(self, who: str, fields: dict[str, Any]) -> None:
+        print(f"   {who} sees:", flush=True)
+        for name, value in fields.items():
+            print(f"      {name:<12} {value if value is not None else '—'}", flush=True)
+
+
+def tell(shop: Shop, running: presence.Running, story: Story) -> int:
+    """The number of things that went wrong; 0 is the happy end."""
+    customer = _registration(shop, story)
+    order = _order(shop, customer, story)
+    _staff(shop, order, story)
+    _delivery(shop, customer, order, story)
+    _strangers(shop, order, story)
+    _record(shop, customer, story)
+    return _search(running, story)
+
+
+def _registration(shop: Shop, story: Story) -> Person:
+    story.step("A customer registers")
+    try:
+        customer = open_account(shop.url, shop.mail_url, **CUSTOMER, password=PASSWORD)
+        story.say("The code came by mail; the mail provider has an agreement, and the disclosure "
+                  "of her address to it is on record.")  # fmt: skip
+    except TimeoutError:
+        customer = sign_in(shop.url, email=CUSTOMER["email"], password=PASSWORD)
+        story.say("She has an account from an earlier telling, and signs in.")
+    profile = customer.get("/v1/profile")
+    story.show("She", {name: profile[name] for name in ("name", "email", "phone")})
+    return customer
+
+
+def _order(shop: Shop, customer: Person, story: Story) -> dict[str, Any]:
+    story.step("She orders tea")
+    address = customer.post("/v1/addresses", ADDRESS, key=new_key())
+    products = customer.get("/v1/products?category=tea")["items"]
+    body = {
+        "lines": [{"product_id": products[0]["id"], "quantity": 2}],
+        "address_id": address["id"],
+        "payment": {"token": "tok_approve_demo"},
+    }
+    key = new_key()
+    order: dict[str, Any] = customer.post("/v1/orders", body, key=key)
+    again = customer.post("/v1/orders", body, key=key)
+    story.say(f"Order {order['number']}, {order['total'] / 100:.2f} {order['currency']}, "
+              f"state {order['state']}. Sent twice by accident, it is one order: "
+              f"{again['id'] == order['id']}.")  # fmt: skip
+    story.say("The address went from her account into the order inside the gateway, sealed anew "
+              "under the order's own key.")  # fmt: skip
+    try:
+        customer.post("/v1/orders", body | {"note": "card 4111 1111 1111 1111"}, key=new_key())
+    except Refused as refused:
+        story.say(f"A card number in a note is refused: {refused.status} {refused.body['code']}.")
+    return order
+
+
+def _staff(shop: Shop, order: dict[str, Any], story: Story) -> None:
+    story.step("Staff do their work, each with what it needs")
+    path = f"/v1/orders/{order['id']}"
+    support = shop.grant("support", "order_verification", f"order/{order['id']}")
+    _see(story, "Support, checking the order", support.get(f"{path}/delivery"))
+    support.post(f"{path}/confirmation")
+    warehouse = shop.grant("warehouse", "warehousing")
+    _see(story, "The warehouse, packing", warehouse.get(f"{path}/delivery"))
+    warehouse.post(f"{path}/packing")
+    try:
+        shop.grant("support", "marketing", f"order/{order['id']}")
+    except Refused as refused:
+        story.say(f"Asked for advertising, the answer is no: {refused.body['error']}.")
+
+
+def _see(story: Story, who: str, answer: dict[str, Any]) -> None:
+    fields = ("recipient", "phone", "line1", "city", "postal_code", "country")
+    withheld = {w["field"]: "(withheld)" for w in answer["privacy"]["withheld"]}
+    story.show(who, {name: answer.get(name, withheld.get(name)) for name in fields})
+
+
+def _delivery(shop: Shop, customer: Person, order: dict[str, Any], story: Story) -> None:
+    story.step("The carrier gets the least that delivers")
+
+    def delivered() -> dict[str, Any] | None:
+        content: Any = httpx.get(f"{shop.carrier_url}/deliveries", timeout=5).json()
+        found = content["deliveries"]
+        ours = [d for d in found if d["payload"]["recipient"]["name"] == CUSTOMER["name"]]
+        return ours[-1] if ours else None
+
+    delivery = eventually(delivered, within=30, what="delivery at the carrier")
+    payload = delivery["payload"]
+    story.say(f"A signed webhook, {'encrypted to its key' if delivery['encrypted'] else 'plain'}. "
+              "No e-mail, no price, no payment.")  # fmt: skip
+    story.show("The carrier", payload["recipient"] | payload["address"])
+
+    def arrived() -> dict[str, Any] | None:
+        found: dict[str, Any] = customer.get(f"/v1/orders/{order['id']}")
+        return found if found["state"] == "delivered" else None
+
+    eventually(arrived, within=60, what="confirmed delivery")
+    history = customer.get(f"/v1/orders/{order['id']}/history")["changes"]
+    story.say("Tracking came back signed: " + " → ".join(c["what"] for c in history) + ".")
+
+
+def _strangers(shop: Shop, order: dict[str, Any], story: Story) -> None:
+    story.step("A stranger with a valid token asks for the same order")
+    stranger = sign_in(shop.url, email=SAMPLE["email"], password=SAMPLE_PASSWORD)
+    try:
+        stranger.get(f"/v1/orders/{order['id']}")
+        story.say("and gets it. That is wrong.")
+    except Refused as refused:
+        story.say(f"and gets {refused.status} {refused.body['code']}, "
+                  "as if there were no such order.")  # fmt: skip
+
+
+def _record(shop: Shop, customer: Person, story: Story) -> None:
+    story.step("She asks who has seen her data")
+    feed = customer.get("/v1/my/accesses")["items"]
+    for entry in feed[:8]:
+        what = ", ".join(entry.get("fields", [])) or "—"
+        story.say(f"{entry['at'][:19]}  {entry.get('role', ''):<10} "
+                  f"{entry.get('why', '')}: {what}")  # fmt: skip
+    auditor = shop.grant("auditor", "audit_review")
+    found = auditor.post("/v1/audit/searches", {"purpose": "delivery", "limit": 5})
+    story.say(f"An auditor finds {len(found['items'])} records for delivery; they name fields, "
+              "purposes and roles, and no person.")  # fmt: skip
+
+
+def _search(running: presence.Running, story: Story) -> int:
+    story.step("The raw files are searched for her")
+    if running.postgres_data_dir is None:
+        story.say("The database server is not ours (DATABASE_URL): its files are out of reach. "
+                  "The logs are searched alone.")  # fmt: skip
+    folders = [Path(running.logs_dir)]
+    if running.postgres_data_dir is not None:
+        folders.append(Path(running.postgres_data_dir))
+    began = time.monotonic()
+    files = files_below(*folders)
+    hits = list(search(files, WANTED))
+    size = sum(path.stat().st_size for path in files if path.exists())
+    story.say(f"{len(files)} files, {size / 1e6:.0f} MB of heap, WAL and logs, in every spelling "
+              f"an encoder would make: {len(hits)} hits ({time.monotonic() - began:.1f} s).")  # fmt: skip
+    for hit in hits[:10]:
+        story.say(f"FOUND {hit.value} as {hit.spelling} in {hit.path.name} at {hit.offset}")
+    planted = asyncio.run(_planted(running, folders)) if running.admin_url else []
+    if running.admin_url:
+        story.say("A row with her name, planted in the clear to test the search: "
+                  + (f"found in {planted[0].path.name}." if planted else "NOT FOUND."))  # fmt: skip
+    return len(hits) + (not planted if running.postgres_data_dir else 0)
+
+
+async def _planted(running: presence.Running, folders: list[Path]) -> list[Hit]:
+    """Writes a plaintext row, looks for it, and takes it away again."""
+    connection = await asyncpg.connect(running.admin_url)
+    try:
+        await connection.execute("CREATE TABLE planted (leak text)")
+        await connection.execute("INSERT INTO planted VALUES ($1)", PLANTED)
+        await connection.execute("CHECKPOINT")
+        return list(search(files_below(*folders), {"planted": PLANTED}))
+    finally:
+        await connection.execute("DROP TABLE IF EXISTS planted")
+        await connection.close()
+
+
+@contextmanager
+def _open_shop() -> Iterator[tuple[Shop, presence.Running]]:
+    running = presence.running_stack(ROOT / ".privity")
+    if running is not None:
+        print(f"Using the shop at {running.url}.")
+        yield Shop.of(running), running
+        return
+    print("No shop is open; opening one for this story ...", flush=True)
+    with lent_stack(ROOT, report=lambda line: print(f"   {line}", flush=True)) as stack:
+        running = stack.running
+        yield seed(running, report=lambda line: print(f"   {line}", flush=True)), running
+
+
+def main() -> int:
+    began = time.monotonic()
+    with _open_shop() as (shop, running):
+        wrong = tell(shop, running, Story())
+    print(f"\n{'The end' if not wrong else 'Something is wrong'}, after "
+          f"{time.monotonic() - began:.0f} s.")  # fmt: skip
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -88,11 +88,11 @@ def _postal_code(
     matchers = rules.postal_code_matchers
     if not matchers:
         return []
-    prefixes = (f"{address['country']}-", rules.postal_code_prefix or "\0")
-    written = address["postal_code"]
-    for prefix in prefixes:
-        written = written.removeprefix(prefix)
-    spelled = _spelling(written, matchers[0], rules.postal_code_examples)
+    country, written = address["country"], address["postal_code"]
+    # People write L-4750, D-10115 and LU-4750; some countries' codes do begin like that.
+    bare = [written.removeprefix(p) for p in (f"{country}-", f"{country[0]}-")]
+    spellings = (_spelling(w, matchers[0], rules.postal_code_examples) for w in (written, *bare))
+    spelled = next(filter(None, spellings), None)
     if spelled is None:
         return [("/postal_code", "postal_code_format")]
     address["postal_code"] = spelled

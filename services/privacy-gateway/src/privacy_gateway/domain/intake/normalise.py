@@ -12,6 +12,7 @@ from collections.abc import Callable
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
+from privacy_gateway.domain.intake.card_numbers import holds_card_number
 from privity_rest import Unprocessable
 
 Validator = Callable[[str], str]
@@ -82,9 +83,13 @@ def phone(value: str) -> str:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
         raise BadValue("phone_format") from None
-    if not phonenumbers.is_possible_number(number):
+    form = str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    if not phonenumbers.is_possible_number(number) or len(form) > 16:
         raise BadValue("phone_length")
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    # What reads as a card number as well has to be more than possible.
+    if holds_card_number(form[1:]) and not phonenumbers.is_valid_number(number):
+        raise BadValue("phone_format")
+    return form
 
 
 def name(value: str) -> str:

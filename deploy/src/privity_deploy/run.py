@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from privity_deploy.ports import PortRefused
 from privity_deploy.presence import AlreadyRunning
+from privity_deploy.seed import seed
 from privity_deploy.stack import Stack
 from privity_deploy.startup import Interrupted, StartFailed
 from privity_deploy.tables import TableRefused
@@ -44,7 +44,8 @@ EXPECTED = (
 )
 
 
-def main(root: Path = ROOT) -> int:
+def main(root: Path = ROOT, *, fill: Callable[..., object] | None = None) -> int:
+    """`fill` puts something into the shop once it is open to be looked at."""
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
@@ -52,7 +53,8 @@ def main(root: Path = ROOT) -> int:
     try:
         stack = Stack(root, report=_show, stopping=stopping)
         with stack:
-            _seed(stack)
+            if fill is not None:
+                fill(stack.running, report=_show)
             _show_addresses(stack)
             watch(stack, stopping=stopping, report=_show)
             print("\nClosing the shop ...", flush=True)
@@ -66,11 +68,6 @@ def main(root: Path = ROOT) -> int:
         return 1
     print("Closed. The data stays for the next time.", flush=True)
     return 0
-
-
-def _seed(stack: Stack) -> None:
-    if importlib.util.find_spec("privity_deploy.seed") is not None:
-        importlib.import_module("privity_deploy.seed").seed(stack.running, report=_show)
 
 
 def _show(line: str) -> None:
@@ -89,4 +86,4 @@ def _show_addresses(stack: Stack) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(fill=seed))

@@ -6,7 +6,7 @@ import secrets
 import asyncpg
 import pytest
 
-from privity_postgres import DatabaseEntry, Grants, bootstrap, drop, for_driver
+from privity_postgres import DatabaseEntry, Grants, ServerUnusable, bootstrap, drop, for_driver
 from privity_postgres.bootstrap import UnsafeName
 
 
@@ -125,6 +125,23 @@ async def test_a_narrowed_grant_takes_effect_for_new_tables(postgres_server):
         await drop(postgres_server.admin_url, wide)
 
     assert {row["privilege_type"] for row in held} == {"INSERT", "SELECT"}
+
+
+async def test_a_role_that_may_create_nothing_is_told_what_it_needs(make_database):
+    urls = make_database("modest")
+    entry = DatabaseEntry(name="privity_test_x", owner="privity_test_o", runtime="privity_test_r")
+
+    with pytest.raises(ServerUnusable, match="CREATEDB and CREATEROLE"):
+        await bootstrap(
+            urls.owner, [entry], passwords={"privity_test_o": "a", "privity_test_r": "b"}
+        )
+
+
+async def test_a_server_that_is_not_there_is_named_without_the_password(tmp_path):
+    with pytest.raises(ServerUnusable, match="cannot be reached") as refusal:
+        await bootstrap(f"postgresql://me:hidden@/x?host={tmp_path}", [], passwords={})
+
+    assert "hidden" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", ["Orders", "orders; drop", "1orders", "", 'o"rders', "a" * 64])

@@ -2,7 +2,14 @@
 
 from privity_postgres.account import NoAccount
 from privity_postgres.binaries import BinariesMissing
-from privity_postgres.bootstrap import DatabaseEntry, Grants, ServerTooOld, bootstrap, drop
+from privity_postgres.bootstrap import (
+    DatabaseEntry,
+    Grants,
+    ServerTooOld,
+    ServerUnusable,
+    bootstrap,
+    drop,
+)
 from privity_postgres.place import UnusablePlace
 from privity_postgres.server import PostgresServer, ServerFailed
 from privity_postgres.urls import UnusableUrl, for_driver, for_sqlalchemy
@@ -15,6 +22,7 @@ __all__ = [
     "PostgresServer",
     "ServerFailed",
     "ServerTooOld",
+    "ServerUnusable",
     "UnusablePlace",
     "UnusableUrl",
     "bootstrap",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import asyncpg
 
 LOCK = 0x70726976
+CONNECT_SECONDS = 10
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -45,6 +46,10 @@ class ServerTooOld(Exception):
     """Older than PostgreSQL 15."""
 
 
+class ServerUnusable(Exception):
+    """The server cannot be reached, or not with the rights that are needed. Holds no password."""
+
+
 @dataclass(frozen=True)
 class DatabaseEntry:
     name: str
@@ -64,7 +69,10 @@ async def bootstrap(
     """Brings roles, databases and grants to what `databases` says; `passwords` is by role."""
     import asyncpg  # noqa: PLC0415 - the pytest plugin loads this module at every collection
 
-    connection = await asyncpg.connect(for_driver(admin_url))
+    try:
+        connection = await asyncpg.connect(for_driver(admin_url), timeout=CONNECT_SECONDS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
+        raise ServerUnusable(f"the database server cannot be reached: {failure}") from failure
     try:
         if connection.get_server_version().major < 15:
             raise ServerTooOld("PostgreSQL 15 is the oldest that works here")
@@ -75,6 +83,11 @@ async def bootstrap(
             await _ensure_membership(connection, entry.owner)
             await _ensure_database(connection, entry)
             await _ensure_grants(admin_url, entry)
+            await _try_signing_in(admin_url, entry, passwords[entry.runtime])
+    except asyncpg.InsufficientPrivilegeError as failure:
+        raise ServerUnusable(
+            f"the database role needs CREATEDB and CREATEROLE, or to own what is there: {failure}"
+        ) from failure
     finally:
         await connection.close()
 
@@ -142,6 +155,20 @@ async def _ensure_grants(admin_url: str, entry: DatabaseEntry) -> None:
                 await connection.execute(statement)
     finally:
         await connection.close()
+
+
+async def _try_signing_in(admin_url: str, entry: DatabaseEntry, password: str) -> None:
+    """A server may ask roles for something else than a password, as Debian's does on its socket."""
+    import asyncpg  # noqa: PLC0415 - as above
+
+    url = for_driver(admin_url, database=entry.name, user=entry.runtime, password=password)
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    except asyncpg.InvalidAuthorizationSpecificationError as failure:
+        raise ServerUnusable(
+            f"roles cannot sign in with their passwords there: {failure}; see its pg_hba.conf"
+        ) from failure
+    await connection.close()
 
 
 def scram_verifier(password: str, *, salt: bytes | None = None, iterations: int = 4096) -> str:

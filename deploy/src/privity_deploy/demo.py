@@ -103,7 +103,7 @@ def _order(shop: Shop, customer: Person, story: Story) -> dict[str, Any]:
     products = customer.get("/v1/products?category=tea")["items"]
     body = {
         "lines": [{"product_id": products[0]["id"], "quantity": 2}],
-        "address_id": address["id"],
+        "address_id": address["address_id"],
         "payment": {"token": "tok_approve_demo"},
     }
     key = new_key()
@@ -179,14 +179,15 @@ def _strangers(shop: Shop, order: dict[str, Any], story: Story) -> None:
 
 def _record(shop: Shop, customer: Person, story: Story) -> None:
     story.step("She asks who has seen her data")
-    feed = customer.get("/v1/my/accesses")["items"]
-    for entry in feed[:8]:
-        what = ", ".join(entry.get("fields", [])) or "—"
-        story.say(f"{entry['at'][:19]}  {entry.get('role', ''):<10} "
-                  f"{entry.get('why', '')}: {what}")  # fmt: skip
+    for entry in customer.get("/v1/my/accesses")["accesses"]:
+        if entry["who"] == "you":
+            continue
+        what = ", ".join(f"{seen['data']} ({seen['seen']})" for seen in entry["what"])
+        story.say(f"{entry['when'][11:19]}  {entry['who']} {entry['did']}: {what or 'nothing'} "
+                  f"– for {entry['why']}")  # fmt: skip
     auditor = shop.grant("auditor", "audit_review")
     found = auditor.post("/v1/audit/searches", {"purpose": "delivery", "limit": 5})
-    story.say(f"An auditor finds {len(found['items'])} records for delivery; they name fields, "
+    story.say(f"An auditor finds {len(found['records'])} records for delivery; they name fields, "
               "purposes and roles, and no person.")  # fmt: skip
 
 
@@ -208,7 +209,7 @@ def _search(running: presence.Running, story: Story) -> int:
         story.say(f"FOUND {hit.value} as {hit.spelling} in {hit.path.name} at {hit.offset}")
     planted = asyncio.run(_planted(running, folders)) if running.admin_url else []
     if running.admin_url:
-        story.say("A row with her name, planted in the clear to test the search: "
+        story.say("A name planted in the clear, to test the search itself: "
                   + (f"found in {planted[0].path.name}." if planted else "NOT FOUND."))  # fmt: skip
     return len(hits) + (not planted if running.postgres_data_dir else 0)
 

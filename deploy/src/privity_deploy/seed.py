@@ -17,7 +17,7 @@ import httpx
 from privity_deploy.client import Person, Refused, grant, open_account, sign_in
 from privity_deploy.presence import Running
 
-SITE = "site/main"
+SITE = "site/north"
 PRODUCTS = [
     ("TEA-GREEN", "Green tea, 100 g", "tea", 890, 120),
     ("TEA-BLACK", "Black tea, 100 g", "tea", 790, 80),

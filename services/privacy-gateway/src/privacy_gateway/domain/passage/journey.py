@@ -28,8 +28,9 @@ class Journey:
         reason: str | None = None,
     ) -> Access:
         caller = self.caller
-        # A person who opens an account acts for themselves: there is nobody else to name.
-        actor = subject if kind == "collect" and caller.kind == "visitor" and subject else None
+        # Who opens an account or signs in acts for themselves: there is nobody else to name.
+        own = caller.kind == "visitor" and kind in {"collect", "session"}
+        actor = subject if own and decision == "allow" else None
         return Access(
             kind=kind,
             subject=subject,

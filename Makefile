@@ -44,3 +44,8 @@ contracts: setup
 
 test: setup
 	@$(BIN)/pytest $(TESTS)
+
+.PHONY: demo bench torture
+# The whole story step by step; opens a shop of its own when none is running.
+demo: setup
+	@$(BIN)/python -m privity_deploy.demo

@@ -87,7 +87,8 @@ class StripeStandin:
     """Speaks the part of Stripe's API that we use, idempotency included; fails on request.
 
     `plan` holds what to do with the next request of a kind (`create`, `confirm`, `retrieve`,
-    `cancel`, `refund`): `hang` does the work and never answers, `busy` is a 429, `broken` a 500
+    `cancel`, `refund`): `hang` does the work and never answers, `slow` answers a
+    second later, `busy` is a 429, `broken` a 500
     after the work, `lost` a 500 before it.
     """
 
@@ -111,8 +112,8 @@ class StripeStandin:
             await _send(send, 429, {"error": {"type": "rate_limit_error"}}, {})
             return
         answer = self._saved(headers.get("idempotency-key"), kind, reference, form, how)
-        if how == "hang":
-            await asyncio.sleep(60)
+        if how in {"hang", "slow"}:
+            await asyncio.sleep(60 if how == "hang" else 1)
         await _send(send, *answer)
 
     def _saved(

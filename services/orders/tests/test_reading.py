@@ -28,8 +28,9 @@ async def test_a_customer_lists_their_own_orders_newest_first_page_by_page(shop:
 
 
 async def test_a_strangers_order_as_a_cursor_tells_nothing(shop: Shop) -> None:
-    who, theirs = customer(), await shop.order()
+    who = customer()
     await shop.order(who)
+    theirs = await shop.order()
 
     for cursor in (theirs["id"], mint("ord")):
         answer = await shop.api.get("/v1/orders", params={"cursor": cursor}, headers=who)

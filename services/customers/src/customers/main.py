@@ -51,7 +51,8 @@ def _application(settings: Settings | None, clock: Clock) -> FastAPI:
         inbound_key_file=settings.inbound_key_file if settings else None,
         lifespan=lifespan,
     )
-    for resource in (registrations, sessions, password, profile, addresses):
+    # In the order in which routes are tried: the one that is read most often comes first.
+    for resource in (addresses, profile, sessions, registrations, password):
         app.include_router(resource.router)
     return app
 

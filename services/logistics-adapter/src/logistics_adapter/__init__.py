@@ -1,1 +1,1 @@
-"""Shipments, deliveries to partners, tracking."""
+"""Shipments: one per order, handed to a delivery partner, followed until it arrives."""

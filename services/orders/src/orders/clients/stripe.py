@@ -34,7 +34,7 @@ _REASONS = {
 _WITH_CHARGE = {"expand[]": "latest_charge"}
 # Not executed: a lock on the intent, a request with this key under way, too many requests.
 _BUSY = {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
-_PAUSES = (0.2, 0.5, 1.0)
+_PAUSES = (0.1, 0.3, 0.6)
 _log = structlog.get_logger("orders.stripe")
 
 

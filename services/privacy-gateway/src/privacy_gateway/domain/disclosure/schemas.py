@@ -1,5 +1,6 @@
 """The published JSON Schemas, and whether something is as published."""
 
+import re
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -15,6 +16,7 @@ ENCRYPTED_DELIVERY: Final = "encrypted-delivery.v1"
 TRACKING_REPORT: Final = "tracking-report.v1"
 NAMES: Final = (DELIVERY_REQUEST, ENCRYPTED_DELIVERY, TRACKING_REPORT)
 MOST_ERRORS = 20
+_CAPITAL = re.compile(r"[A-Z]")
 
 
 @cache
@@ -34,7 +36,7 @@ def errors(name: str, value: Any) -> list[tuple[str, str]]:
         elif isinstance(kind, ValidationErrorKind.Required):
             found.append((pointer((*place, kind.property)), "required"))
         else:
-            found.append((pointer(place), kind.name))
+            found.append((pointer(place), _CAPITAL.sub(lambda m: f"_{m[0].lower()}", kind.name)))
     return found[:MOST_ERRORS]
 
 

@@ -21,6 +21,10 @@ CODE = "card_number"
 
 _BETWEEN = r"(?:[ \t\r\n.\-_/\\|]{0,3}|,)"
 _CHAIN = re.compile(rf"[0-9](?:{_BETWEEN}[0-9]){{12,}}")
+# For a first look at plain text: without separators, every digit alike.
+_SEPARATORS = b" \t\r\n.-_/\\|,"
+_CLASSES = bytes(ord("0") if chr(code).isdigit() and code < 128 else code for code in range(256))
+_THIRTEEN = b"0" * 13
 _GROUP = re.compile(r"[0-9]+")
 _DIGIT = re.compile(r"\d")
 _INVISIBLE = frozenset({"Cf", "Mn", "Me"})
@@ -54,6 +58,7 @@ def _lengths() -> dict[str, frozenset[int]]:
 
 _LENGTHS = _lengths()
 _NONE: frozenset[int] = frozenset()
+_NUMBERS = frozenset({int, float})
 _COMMONEST = frozenset({15, 16})
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
@@ -61,7 +66,12 @@ _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 def holds_card_number(text: str) -> bool:
     if len(text) < 13:
         return False
-    plain = text if text.isascii() else _plain(unicodedata.normalize("NFKC", text))
+    if text.isascii():
+        if _THIRTEEN not in text.encode().translate(_CLASSES, _SEPARATORS):
+            return False
+        plain = text
+    else:
+        plain = _plain(unicodedata.normalize("NFKC", text))
     return any(_is_card_chain(match, plain) for match in _CHAIN.finditer(plain))
 
 
@@ -75,7 +85,21 @@ def screen(value: Any, *, exempt: frozenset[str] = frozenset()) -> list[tuple[st
 
     `exempt` are pointers of phone fields whose value has been checked to be a phone number.
     """
+    # Places are worked out only when there are any to tell.
+    if not _holds_anywhere(value):
+        return []
     return [(pointer, CODE) for pointer in _places(value, "", exempt)]
+
+
+def _holds_anywhere(value: Any) -> bool:
+    kind = type(value)
+    if kind is str:
+        return len(value) >= 13 and holds_card_number(value)
+    if kind is dict:
+        return _holds_anywhere("\n".join(value)) or any(map(_holds_anywhere, value.values()))
+    if kind is list:
+        return any(map(_holds_anywhere, value))
+    return kind in _NUMBERS and holds_card_number(f"{value:.0f}")
 
 
 def _places(value: Any, pointer: str, exempt: frozenset[str]) -> Iterator[str]:
@@ -92,7 +116,7 @@ def _places(value: Any, pointer: str, exempt: frozenset[str]) -> Iterator[str]:
     elif kind is list:
         for index, child in enumerate(value):
             yield from _places(child, f"{pointer}/{index}", exempt)
-    elif (kind is int or kind is float) and holds_card_number(f"{value:.0f}"):
+    elif kind in _NUMBERS and holds_card_number(f"{value:.0f}"):
         yield pointer
 
 

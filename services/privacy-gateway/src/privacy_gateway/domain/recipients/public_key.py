@@ -29,9 +29,13 @@ class PublicKey(BaseModel):
 
     def imported(self) -> ECKey:
         """Raises UnusableKey."""
-        key = ECKey.import_key({"kty": self.kty, "crv": self.crv, "x": self.x, "y": self.y})
+        members: dict[str, str | list[str]] = {
+            "kty": self.kty,
+            "crv": self.crv,
+            "x": self.x,
+            "y": self.y,
+        }
         try:
-            _ = key.public_key  # only here the point is checked
+            return ECKey.import_key(members)
         except ValueError:
             raise UnusableKey("not a point on the curve") from None
-        return key

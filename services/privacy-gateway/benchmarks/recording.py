@@ -1,3 +1,4 @@
+# ruff: noqa: T201  # what it prints is what it is for
 """What recording, sealing and opening cost: `python recording.py [callers] [seconds]`.
 
 Starts a PostgreSQL of its own. Group commit is taken beside one commit per record, in one run.

@@ -1,0 +1,358 @@
+"""The audit API, through its door: who may ask, and that asking is recorded first."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+from fastapi import FastAPI
+
+from privacy_gateway.api import audit
+from privacy_gateway.domain.audit import leaf
+from privacy_gateway.domain.audit.query import Filters, Records
+from privacy_gateway.domain.policy import Policy, load
+from privacy_gateway.domain.tokens.caller import VISITOR, Caller, service
+from privacy_gateway.domain.vault.key_cache import Place
+from privity_contracts import ids
+from privity_rest import problems
+
+POLICY = Path(__file__).parents[2] / "policy" / "2026-11-22.yaml"
+
+
+def staff(actor, *, role="auditor", purpose="audit_review", categories=None):
+    return Caller(
+        kind="staff",
+        actor=actor,
+        subject=None,
+        role=role,
+        purpose=purpose,
+        work=None,
+        session=None,
+        token_id=None,
+        expires_at=None,
+        categories=categories,
+    )
+
+
+def customer_caller(subject):
+    return Caller(
+        kind="customer",
+        actor=subject,
+        subject=subject,
+        role="customer",
+        purpose="self_service",
+        work=None,
+        session=ids.mint("ses"),
+        token_id=None,
+        expires_at=None,
+    )
+
+
+class Arriving:
+    """In the place of the reception: everyone is who the test says they are."""
+
+    def __init__(self, app):
+        self.app = app
+        self.caller = VISITOR
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            scope["privity.caller"] = self.caller
+            scope["privity.request_id"] = ids.mint("req")
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture
+def auditor():
+    return ids.mint("stf")
+
+
+@pytest.fixture
+def door(log, records, vault):
+    app = FastAPI()
+    problems.install(app)
+    app.state.audit = log
+    app.state.records = records
+    app.state.vault = vault
+    app.state.policy = Policy(load(POLICY))
+    app.include_router(audit.router)
+    return Arriving(app)
+
+
+@pytest.fixture
+async def api(door, serve):
+    port = await serve(door)
+
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+
+        async def ask(who, body=None, *, path="/v1/audit/searches", **query):
+            door.caller = who
+            if path == "/v1/audit/searches":
+                return await client.post(path, json=body or {})
+            return await client.get(path, params=query)
+
+        yield ask
+
+
+async def recorded(records, **asked):
+    page = await records.search(Filters(**asked), now=datetime.now(UTC), limit=200)
+    return page.leaves
+
+
+async def test_a_reviewer_learns_who_saw_a_customers_data(
+    api, log, reading, customer, clerk, auditor
+):
+    [receipt] = await log.record([reading()])
+
+    answer = await api(staff(auditor), {"subject": customer, "kind": "read"})
+
+    assert answer.status_code == 200
+    [found] = answer.json()["records"]
+    assert found["id"] == receipt.record_id
+    assert answer.json()["people"][found["actor"]] == clerk
+    assert answer.json()["altered"] == []
+    assert answer.json()["privacy"]["purpose"] == "audit_review"
+
+
+async def test_only_what_was_asked_for_is_named(api, log, reading, customer, clerk, auditor):
+    order = ids.mint("ord")
+    await log.record([reading(work=f"order/{order}")])
+    search = {"actor": clerk, "kind": "read"}
+
+    nobody = (await api(staff(auditor), search | {"reveal": []})).json()
+    everybody = (await api(staff(auditor), search | {"reveal": ["subject", "work"]})).json()
+
+    assert nobody["people"] == {}
+    assert set(everybody["people"].values()) == {customer, order}
+
+
+async def test_asking_is_itself_recorded_with_whoever_was_named(
+    api, log, records, reading, customer, clerk, auditor
+):
+    await log.record([reading()])
+
+    await api(staff(auditor), {"subject": customer, "kind": "read"})
+
+    about_customer = await recorded(records, subject=customer, actor=auditor)
+    about_clerk = await recorded(records, subject=clerk, actor=auditor)
+    assert [each["kind"] for each in about_customer] == ["audit_read"]
+    assert [each["kind"] for each in about_clerk] == ["audit_read"]
+    assert about_clerk[0]["fields"] == {"reveal": {"user.unique_id": ["tag"]}}
+
+
+async def test_whoever_has_no_grant_to_review_is_refused_and_recorded(
+    api, log, records, reading, customer, clerk
+):
+    await log.record([reading()])
+    strangers = [
+        staff(clerk, role="support", purpose="enquiries"),
+        staff(clerk, role="support", purpose="audit_review"),
+        staff(clerk, role="auditor", purpose="enquiries"),
+        customer_caller(customer),
+        service("orders"),
+    ]
+
+    for who in strangers:
+        for path in ("/v1/audit/searches", f"/v1/audit/records/{ids.mint('rec')}"):
+            answer = await api(who, {"subject": customer}, path=path)
+            assert answer.status_code == 403
+            assert answer.json()["code"] == "only_for_audit_review"
+
+    refusals = await recorded(records, actor=clerk, decision="refuse")
+    assert len(refusals) == 6
+    assert {each["reason"] for each in refusals} == {"only_for_audit_review"}
+
+
+async def test_a_visitor_learns_nothing(api):
+    for path in ("/v1/audit/searches", "/v1/my/accesses", f"/v1/audit/records/{ids.mint('rec')}"):
+        assert (await api(VISITOR, path=path)).status_code == 401
+
+
+async def test_a_grant_narrowed_to_fewer_categories_names_nobody(
+    api, log, reading, customer, auditor
+):
+    await log.record([reading()])
+    narrowed = staff(auditor, categories=frozenset({"system.operations"}))
+
+    answer = await api(narrowed, {"subject": customer})
+
+    assert answer.json()["people"] == {}
+    assert answer.json()["records"]
+
+
+async def test_pages_follow_one_another(api, log, reading, customer, auditor):
+    made = [receipt.record_id for receipt in await log.record([reading()] * 5)]
+    search = {"subject": customer, "kind": "read", "limit": 2}
+
+    found, cursor = [], None
+    while True:
+        body = search | ({"cursor": cursor} if cursor else {})
+        answer = (await api(staff(auditor), body)).json()
+        found += [each["id"] for each in answer["records"]]
+        cursor = answer["next_cursor"]
+        if cursor is None:
+            break
+
+    assert sorted(found) == sorted(made)
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "code"),
+    [
+        ({"subject": "rosalind@example.org"}, "/subject", "string_pattern_mismatch"),
+        ({"subject": "cus_x' OR 1=1"}, "/subject", "string_pattern_mismatch"),
+        ({"nobody": 1}, "/nobody", "unknown_field"),
+        ({"limit": 1000}, "/limit", "less_than_equal"),
+        ({"since": "yesterday"}, "/since", "datetime_parsing"),
+        ({"since": "2026-11-22T00:00:00"}, "/since", "timezone_aware"),
+        ({"decision": "maybe"}, "/decision", "literal_error"),
+        ({"reveal": ["password"]}, "/reveal/0", "literal_error"),
+        ({"cursor": "AAAA"}, "/cursor", "bad_cursor"),
+    ],
+)
+async def test_a_search_that_makes_no_sense_is_refused_by_name(api, auditor, body, field, code):
+    answer = await api(staff(auditor), body)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": field, "code": code}]
+    assert "rosalind" not in answer.text
+
+
+async def test_one_record_is_given_with_whoever_did_it(api, log, records, reading, clerk, auditor):
+    [receipt] = await log.record([reading()])
+
+    answer = await api(staff(auditor), path=f"/v1/audit/records/{receipt.record_id}")
+
+    assert answer.json()["record"]["id"] == receipt.record_id
+    assert answer.json()["people"] == {answer.json()["record"]["actor"]: clerk}
+    assert answer.json()["altered"] is False
+    asked = await recorded(records, actor=auditor, kind="audit_read")
+    assert receipt.record_id in {each.get("resource") for each in asked}
+
+
+async def test_a_record_that_does_not_exist_is_not_found(api, auditor):
+    answer = await api(staff(auditor), path=f"/v1/audit/records/{ids.mint('rec')}")
+
+    assert answer.status_code == 404
+
+
+async def test_a_customer_sees_who_saw_their_data(api, log, reading, customer, clerk):
+    await log.record([reading(("/email", "user.contact.email", "mask"))])
+
+    answer = await api(customer_caller(customer), path="/v1/my/accesses")
+
+    own, clerks = answer.json()["accesses"]
+    assert (own["who"], own["did"]) == ("you", "looked at the record of accesses")
+    assert (clerks["who"], clerks["why"]) == ("support", "answering a question about your order")
+    assert clerks["what"] == [{"data": "e-mail address", "seen": "in part"}]
+    assert clerk not in answer.text
+    assert answer.json()["privacy"]["purpose"] == "self_service"
+
+
+async def test_a_customer_sees_nothing_of_another(api, log, reading, customer):
+    stranger = ids.mint("cus")
+    await log.record([reading()])
+
+    answer = await api(customer_caller(stranger), path="/v1/my/accesses")
+
+    assert [each["who"] for each in answer.json()["accesses"]] == ["you"]
+
+
+async def test_only_customers_have_accesses_of_their_own(api, auditor):
+    for who in (staff(auditor), service("orders")):
+        assert (await api(who, path="/v1/my/accesses")).status_code == 403
+
+
+async def test_somebody_elses_cursor_is_refused(api, log, reading, customer):
+    await log.record([reading()] * 3)
+    first = await api(customer_caller(customer), path="/v1/my/accesses", limit=1)
+
+    answer = await api(
+        customer_caller(ids.mint("cus")),
+        path="/v1/my/accesses",
+        limit=1,
+        cursor=first.json()["next_cursor"],
+    )
+
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "bad_cursor"
+
+
+async def test_nothing_is_answered_that_cannot_be_recorded(
+    door, api, store, new_process, vault, auditor, customer
+):
+    door.app.state.audit = await new_process()
+    door.app.state.records = Records(store.urls.runtime, vault)
+    await store.stop()
+
+    for who, path in (
+        (staff(auditor), "/v1/audit/searches"),
+        (customer_caller(customer), "/v1/my/accesses"),
+    ):
+        answer = await api(who, path=path)
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert answer.json()["code"] == "audit_store_unavailable"
+    door.app.state.records.close()
+
+
+async def test_nobody_who_was_erased_is_named(api, log, keys, reading, customer, clerk, auditor):
+    await log.record([reading()])
+    search = {"actor": clerk, "kind": "read", "reveal": ["subject"]}
+    before = (await api(staff(auditor), search)).json()
+    await keys.destroy(Place(customer, f"account/{customer}", "audit_tag"), now=datetime.now(UTC))
+
+    after = (await api(staff(auditor), search)).json()
+
+    [tag] = before["people"]
+    assert before["people"] == {tag: customer}
+    assert after["records"] == before["records"]
+    assert after["people"] == {tag: None}
+
+
+async def test_an_opening_moved_to_another_tag_names_nobody(
+    api, log, reading, as_owner, customer, clerk, auditor
+):
+    """Whoever owns the store could otherwise blame one for what another did."""
+    innocent = ids.mint("stf")
+    receipts = await log.record([reading(), reading(actor=innocent)])
+    tags = [
+        leaf.read(await as_owner.fetchval("SELECT leaf FROM records WHERE id = $1", r.record_id))
+        for r in receipts
+    ]
+    guilty, blamed = tags[0]["actor"], tags[1]["actor"]
+    await as_owner.execute(
+        "UPDATE openings SET sealed = (SELECT sealed FROM openings WHERE tag = $1) WHERE tag = $2",
+        blamed,
+        guilty,
+    )
+
+    answer = await api(staff(auditor), {"subject": customer, "actor": clerk})
+
+    assert answer.json()["people"] == {guilty: None}
+
+
+def test_no_address_holds_a_persons_id():
+    paths = [route.path for route in audit.router.routes]
+
+    assert sorted(paths) == [
+        "/v1/audit/records/{record_id}",
+        "/v1/audit/searches",
+        "/v1/my/accesses",
+    ]
+
+
+async def test_the_store_holds_nobodys_id(api, log, reading, as_owner, customer, clerk, auditor):
+    order = ids.mint("ord")
+    await log.record([reading(work=f"order/{order}", resource=order, scope=f"order/{order}")])
+    await api(staff(auditor), {"subject": customer, "actor": clerk})
+
+    rows = await as_owner.fetch("SELECT records::text AS line, leaf FROM records")
+    rows += await as_owner.fetch("SELECT openings::text AS line, ''::bytea AS leaf FROM openings")
+
+    stored = "\n".join(row["line"] + row["leaf"].decode() for row in rows)
+    for person in (customer, clerk, auditor, order):
+        assert person not in stored
+        assert person.partition("_")[2] not in stored
+    assert orjson.loads(rows[0]["leaf"])["v"] == 1

@@ -1,0 +1,295 @@
+"""One key for each subject, scope and class, across processes, and none after it was destroyed."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest
+
+from privacy_gateway.clients.line import NotDurable, for_driver
+from privacy_gateway.domain.vault.data_keys import (
+    DataKeys,
+    KeyDestroyed,
+    KeysUnavailable,
+)
+from privacy_gateway.domain.vault.kek import KeyFile
+from privacy_gateway.domain.vault.key_cache import Place
+from privacy_gateway.models import KeyBase
+from privity_contracts import ids
+from privity_database import differences
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def place(customer):
+    return Place(customer, f"account/{customer}", "identity")
+
+
+@pytest.fixture
+async def new_process(keys_database, key_file):
+    """Makes what one more gateway process would have."""
+    made = []
+
+    async def make(**changes):
+        keys = DataKeys(keys_database.runtime, key_file, **changes)
+        await keys.start()
+        made.append(keys)
+        return keys
+
+    yield make
+    for keys in made:
+        await keys.close()
+
+
+@pytest.fixture
+async def as_owner(keys_database):
+    connection = await asyncpg.connect(for_driver(keys_database.owner))
+    yield connection
+    await connection.close()
+
+
+async def test_the_table_is_what_the_model_says(keys_database):
+    assert await differences(keys_database.owner, KeyBase.metadata) == []
+
+
+async def test_a_place_keeps_its_key(new_process, place):
+    first, second = await new_process(), await new_process()
+
+    [made] = await first.for_sealing([place])
+    [found] = await second.for_sealing([place])
+
+    assert found.key_id == made.key_id
+
+
+async def test_every_place_has_a_key_of_its_own(keys, customer):
+    order = ids.mint("ord")
+    places = [
+        Place(customer, f"account/{customer}", "identity"),
+        Place(customer, f"account/{customer}", "delivery"),
+        Place(customer, f"order/{order}", "delivery"),
+        Place(ids.mint("cus"), f"order/{order}", "delivery"),
+    ]
+
+    held = await keys.for_sealing(places)
+
+    assert [key.place for key in held] == places
+    assert len({key.key_id for key in held}) == len(places)
+    ciphertexts = {key.cipher.encrypt(bytes(12), b"same", None) for key in held}
+    assert len(ciphertexts) == len(places)
+
+
+async def test_processes_that_race_for_a_place_get_one_key(new_process, as_owner, place):
+    processes = [await new_process() for _ in range(6)]
+    places = [place, place._replace(retention_class="delivery"), place._replace(scope="order/x")]
+    orders = [places, places[::-1], places[1:] + places[:1]]
+
+    held = await asyncio.gather(
+        *(keys.for_sealing(orders[turn % 3]) for keys in processes for turn in range(5))
+    )
+
+    assert len({key.key_id for each in held for key in each}) == len(places)
+    rows = await as_owner.fetchval(
+        "SELECT count(*) FROM data_keys WHERE subject = $1", place.subject
+    )
+    assert rows == len(places)
+
+
+async def test_many_keys_are_loaded_in_one_query(new_process, as_owner, customer):
+    places = [Place(customer, f"order/{ids.mint('ord')}", "delivery") for _ in range(50)]
+    made = await (await new_process()).for_sealing(places)
+    other = await new_process()
+    statements = []
+    fetch = other._line.fetch
+    other._line.fetch = lambda *arguments: statements.append(arguments) or fetch(*arguments)
+
+    await asyncio.gather(*(other.load([key.key_id for key in made]) for _ in range(20)))
+
+    assert [other.loaded(key.key_id).place for key in made] == places
+    # The first caller's, and one for the nineteen that came while it was under way.
+    assert len(statements) <= 2
+
+
+async def test_a_destroyed_key_is_gone_and_its_place_gets_no_other(new_process, as_owner, place):
+    keys, other = await new_process(), await new_process()
+    [made] = await keys.for_sealing([place])
+
+    assert await keys.destroy(place, now=NOW) is True
+
+    for process in (keys, other):
+        await process.load([made.key_id])
+        with pytest.raises(KeyDestroyed):
+            process.loaded(made.key_id)
+        with pytest.raises(KeyDestroyed):
+            await process.for_sealing([place])
+    row = await as_owner.fetchrow("SELECT * FROM data_keys WHERE subject = $1", place.subject)
+    assert (row["wrapped"], row["kek_id"], row["destroyed_at"]) == (None, None, NOW)
+    # Sealed values that are left somewhere name a key that leads to nobody.
+    assert row["key_id"] != made.key_id
+
+
+async def test_destroying_twice_is_the_same_as_once(keys, place):
+    await keys.for_sealing([place])
+
+    assert await keys.destroy(place, now=NOW) is True
+    assert await keys.destroy(place, now=NOW) is False
+    assert await keys.destroy(place._replace(scope="order/other"), now=NOW) is False
+
+
+async def test_the_other_places_of_a_batch_survive_one_that_is_destroyed(keys, place):
+    kept = place._replace(retention_class="books")
+    await keys.for_sealing([place, kept])
+    await keys.destroy(place, now=NOW)
+
+    found = await keys.at([place, kept, place._replace(scope="order/none")], minting=False)
+
+    assert found[place] is None
+    assert found[kept].place == kept
+    assert set(found) == {place, kept}
+
+
+async def test_another_process_forgets_a_key_within_its_short_life(new_process, place):
+    clock = Clock()
+    keys, other = await new_process(), await new_process(clock=clock)
+    [made] = await other.for_sealing([place])
+    await keys.destroy(place, now=NOW)
+
+    clock.now += 23
+    assert other.loaded(made.key_id).key_id == made.key_id
+    clock.now += 8
+    with pytest.raises(KeysUnavailable):
+        other.loaded(made.key_id)
+    with pytest.raises(KeyDestroyed):
+        await other.for_sealing([place])
+
+
+async def test_a_key_does_not_expire_between_being_asked_for_and_being_used(new_process, place):
+    clock = Clock()
+    keys = await new_process(clock=clock)
+    [made] = await keys.for_sealing([place])
+    clock.now += 29
+
+    await keys.load([made.key_id])
+    clock.now += 5
+
+    assert keys.loaded(made.key_id).key_id == made.key_id
+
+
+async def test_the_cache_stays_small(new_process, customer):
+    keys = await new_process(cache_size=10)
+    places = [Place(customer, f"order/{n}", "delivery") for n in range(40)]
+
+    held = await keys.for_sealing(places)
+
+    assert [key.place for key in held] == places
+    assert len(keys._cache) == 10
+    assert len(keys._cache._by_place) == 10
+    assert keys.loaded(held[-1].key_id).place == places[-1]
+    with pytest.raises(KeysUnavailable):
+        keys.loaded(held[0].key_id)
+
+
+async def test_what_was_used_last_stays_longest(new_process, customer):
+    keys = await new_process(cache_size=3)
+    a, b, c, d = (Place(customer, f"order/{n}", "delivery") for n in "abcd")
+    held = await keys.for_sealing([a, b, c])
+    await keys.for_sealing([a])
+
+    await keys.for_sealing([d])
+
+    by_place = {key.place: key.key_id for key in held}
+    assert keys.loaded(by_place[a]).place == a
+    assert len(keys._cache) == 3
+
+
+async def test_a_row_copied_over_another_opens_nothing_and_blocks_nobody(
+    new_process, as_owner, place
+):
+    other = place._replace(retention_class="books")
+    [mine, theirs] = await (await new_process()).for_sealing([place, other])
+    await as_owner.execute(
+        "UPDATE data_keys SET wrapped = (SELECT wrapped FROM data_keys WHERE key_id = $1)"
+        " WHERE key_id = $2",
+        mine.key_id,
+        theirs.key_id,
+    )
+    keys = await new_process()
+
+    await keys.load([mine.key_id, theirs.key_id])
+
+    assert keys.loaded(mine.key_id).place == place
+    with pytest.raises(KeyDestroyed):
+        keys.loaded(theirs.key_id)
+
+
+async def test_another_key_file_opens_nothing(keys_database, tmp_path, keys, place):
+    [made] = await keys.for_sealing([place])
+    stranger = DataKeys(keys_database.runtime, KeyFile.read_or_create(tmp_path / "keks.json"))
+    await stranger.start()
+
+    await stranger.load([made.key_id])
+
+    with pytest.raises(KeyDestroyed):
+        stranger.loaded(made.key_id)
+    await stranger.close()
+
+
+@pytest.mark.parametrize("part", ["cus|x", "", "account/ö", "a b", "x" * 129])
+async def test_only_ids_have_keys(keys, part):
+    for place in (Place(part, "account/x", "books"), Place("x", part, "books")):
+        with pytest.raises(ValueError, match="ids"):
+            await keys.for_sealing([place])
+
+
+async def test_keys_that_cannot_be_reached_are_refused_in_time_and_come_back(
+    new_process, as_owner, place
+):
+    keys = await new_process(deadline_seconds=0.3)
+    loop = asyncio.get_running_loop()
+    async with as_owner.transaction():
+        await as_owner.execute("LOCK TABLE data_keys IN ACCESS EXCLUSIVE MODE")
+        begun = loop.time()
+        outcomes = await asyncio.gather(
+            *(keys.for_sealing([place]) for _ in range(5)), return_exceptions=True
+        )
+        took = loop.time() - begun
+
+    assert {type(each) for each in outcomes} == {KeysUnavailable}
+    assert took < 1
+    assert (await keys.for_sealing([place]))[0].place == place
+
+
+async def test_a_lost_connection_is_made_again(new_process, place):
+    keys = await new_process()
+    keys._line._connection.terminate()
+
+    [made] = await keys.for_sealing([place])
+
+    assert made.place == place
+
+
+async def test_a_database_that_may_lose_a_key_stops_the_start(keys_database, key_file, as_owner):
+    name = keys_database.name
+    admin = await asyncpg.connect(for_driver(keys_database.admin))
+    await admin.execute(f"ALTER ROLE {name} SET synchronous_commit = off")
+    try:
+        with pytest.raises(NotDurable):
+            await DataKeys(keys_database.runtime, key_file).start()
+    finally:
+        await admin.execute(f"ALTER ROLE {name} RESET synchronous_commit")
+        await admin.close()
+
+
+async def test_a_database_that_is_not_there_is_said_to_be_so(keys_database, key_file):
+    url = keys_database.runtime.replace(keys_database.name, "privity_nowhere")
+
+    with pytest.raises(KeysUnavailable):
+        await DataKeys(url, key_file).start()

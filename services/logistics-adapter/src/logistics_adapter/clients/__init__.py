@@ -1,0 +1,1 @@
+"""HTTP out, by way of the gateway: one module per service that is called."""

@@ -1,0 +1,60 @@
+"""Whose shipments a caller reaches. What is out of reach looks as if it did not exist."""
+
+from sqlalchemy import ColumnElement, select, true
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from logistics_adapter.models import Shipment
+from privity_contracts.ids import is_id
+from privity_rest import Caller, NotAllowed, NotFound
+
+
+class ShipmentNotFound(NotFound):
+    code = "shipment_not_found"
+
+
+class WorkRequired(NotAllowed):
+    """Staff reach shipments through their work alone, so without work they reach none."""
+
+    code = "work_required"
+
+
+def reach(caller: Caller) -> ColumnElement[bool]:
+    """Raises WorkRequired for staff without work, NotAllowed for whom shipments are no business."""
+    if caller.kind == "customer" and caller.subject:
+        return Shipment.subject_id == caller.subject
+    if caller.kind == "service":
+        return true()  # which service reads what is the policy's decision, made at the gateway
+    if caller.kind == "staff":
+        kind, _, name = (caller.work or "").partition("/")
+        if kind == "order" and is_id(name, "ord"):
+            return Shipment.order_id == name
+        if kind == "site" and name:
+            return Shipment.site == name
+        raise WorkRequired("shipments are reached through an order or a site that is your work")
+    raise NotAllowed("shipments are for their customers and for staff at work")
+
+
+async def find(
+    tx: AsyncSession, which: ColumnElement[bool], *, within: ColumnElement[bool]
+) -> Shipment:
+    """With its deliveries and tracking. Raises ShipmentNotFound."""
+    shipment = await tx.scalar(
+        select(Shipment)
+        .where(which, within)
+        .options(selectinload(Shipment.deliveries), selectinload(Shipment.tracking))
+        .execution_options(populate_existing=True)
+    )
+    if shipment is None:
+        raise ShipmentNotFound("no such shipment")
+    return shipment
+
+
+async def lock(
+    tx: AsyncSession, which: ColumnElement[bool], *, within: ColumnElement[bool]
+) -> Shipment:
+    """Alone, and held until the transaction ends. Raises ShipmentNotFound."""
+    shipment = await tx.scalar(select(Shipment).where(which, within).with_for_update())
+    if shipment is None:
+        raise ShipmentNotFound("no such shipment")
+    return shipment

@@ -178,7 +178,7 @@ class _Answer:
                 await self._replace(self._replaced)
             return
         await self._send(message)
-        if self.deadline is not None and not self.deadline.expired():
+        if message.get("more_body") and self.deadline and not self.deadline.expired():
             # Long answers may take as long as they keep coming and the client keeps reading.
             limit = asyncio.get_running_loop().time() + self._edge._limits.answer_seconds
             self.deadline.reschedule(limit)

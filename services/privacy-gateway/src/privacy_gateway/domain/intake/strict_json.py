@@ -69,13 +69,16 @@ def parse_object(body: bytes, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
 def _prove(value: dict[str, Any] | list[Any], body: bytes) -> None:
     """The parser keeps the last of duplicate members, so each duplicate leaves a colon too many."""
     members = _members(value, MAX_DEPTH - 1)
-    if b"\\" not in body and not any(spaced in body for spaced in _SPACED_COLONS):
-        # Every quote is then a text's end or beginning, and behind an end stands a member's colon.
-        # Texts that begin with a colon can only make it too many, never too few.
-        if body.count(b'":') == members:
-            return
-    elif _NUL in body:
+    if _NUL in body:
         raise _InDoubt
+    # Without escaped quotes every quote begins or ends a text, and a member's colon stands behind
+    # an end. Texts that begin with a colon can only make it too many, never too few.
+    if (
+        b'\\"' not in body
+        and not any(spaced in body for spaced in _SPACED_COLONS)
+        and body.count(b'":') == members
+    ):
+        return
     colons = body.count(b":") - members
     # An escaped colon would let a text pay for a duplicate's colon.
     if colons and (_ESCAPED_COLON.search(body) or colons != _colons_in_text(value)):

@@ -49,3 +49,7 @@ test: setup
 # The whole story step by step; opens a shop of its own when none is running.
 demo: setup
 	@$(BIN)/python -m privity_deploy.demo
+
+# One read of six fields, the gateway beside a bare service and a conventional gateway; ratios.
+bench: setup
+	@$(BIN)/python tests/bench $(BENCH)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -94,14 +95,26 @@ def write_tables():
 
 @pytest.fixture
 def a_root():
+    with _a_root() as root:
+        yield root
+
+
+@pytest.fixture(scope="module")
+def a_lasting_root():
+    with _a_root() as root:
+        yield root
+
+
+@contextmanager
+def _a_root():
     """Not pytest's own folder: as root, the database's account must be able to pass through."""
     root = Path(tempfile.mkdtemp(prefix="privity-shop-"))
     root.chmod(0o755)
     _write(root)
     yield root
-    for free_ports in (True, False):
-        stack = Stack(root, free_ports=free_ports)
-        if server := os.environ.get("DATABASE_URL"):
-            asyncio.run(drop(server, stack.places.databases["shelf"]))
+    if server := os.environ.get("DATABASE_URL"):
+        for free_ports in (True, False):
+            databases = Stack(root, free_ports=free_ports).places.databases
+            asyncio.run(drop(server, databases["shelf"]))
     PostgresServer(root / ".privity" / "postgres").remove()
     shutil.rmtree(root)

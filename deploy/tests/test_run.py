@@ -13,21 +13,22 @@ import pytest
 from privity_deploy.presence import running_stack
 
 PORT = 18081
+OTHER_PORT = 18082
 
 
 class Shop:
     """The program under test, and what it has said so far."""
 
-    def __init__(self, root):
-        self.output = root / "output.txt"
+    def __init__(self, root, *, output="output.txt", port=PORT):
+        self.output = root / output
         script = "import sys, pathlib; from privity_deploy.run import main;"
         script += "sys.exit(main(pathlib.Path(sys.argv[1])))"
-        with self.output.open("wb") as output:
+        with self.output.open("wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", script, str(root)],
-                stdout=output,
+                stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PRIVITY_PORT": str(PORT)},
+                env={**os.environ, "PRIVITY_PORT": str(port)},
                 start_new_session=True,
             )
 
@@ -51,13 +52,23 @@ def open_shop(a_root):
     shops = []
 
     def open_it():
-        shops.append(Shop(a_root))
+        shops.append(Shop(a_root, port=OTHER_PORT))
         return shops[-1]
 
     yield open_it
     for shop in shops:
         if shop.process.poll() is None:
             shop.press_ctrl_c()
+
+
+@pytest.fixture(scope="module")
+def the_shop(a_lasting_root):
+    shop = Shop(a_lasting_root)
+    try:
+        shop.wait_for("Ctrl-C closes it")
+        yield shop
+    finally:
+        shop.press_ctrl_c()
 
 
 def processes_in(root):
@@ -68,73 +79,69 @@ def processes_in(root):
     ]
 
 
-def test_it_shows_progress_and_addresses_and_ctrl_c_ends_everything(open_shop, a_root):
-    shop = open_shop()
-    shop.wait_for("The shop is open")
-
-    assert httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == 200
-    assert shop.press_ctrl_c() == 0
-
-    said = shop.said()
-    order = ["postgres", "shelf", "privacy-gateway", "is open", f"127.0.0.1:{PORT}", "Closed"]
-    assert [said.index(words) for words in order] == sorted(said.index(w) for w in order)
-    assert processes_in(a_root) == []
-    ended = (a_root / ".privity" / "run" / "logs" / "shelf.log").read_text()
-    assert "ended" in ended
+def is_open(port=PORT):
+    return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
 
 
-def test_a_second_one_says_that_the_shop_is_open_already(open_shop):
-    first = open_shop()
-    first.wait_for("The shop is open")
+def in_order(text, *words):
+    places = [text.index(word) for word in words]
+    return places == sorted(places)
 
-    second = open_shop()
 
-    assert second.process.wait(20) == 1
+def test_it_shows_its_progress_and_then_the_addresses(the_shop):
+    assert is_open()
+    assert in_order(
+        the_shop.said(), "postgres", "shelf", "privacy-gateway", "is open", f"127.0.0.1:{PORT}"
+    )
+
+
+def test_a_second_one_says_that_the_shop_is_open_already(the_shop, a_lasting_root):
+    second = Shop(a_lasting_root, output="second.txt")
+
+    assert second.process.wait(30) == 1
     assert f"already running on this data at http://127.0.0.1:{PORT}" in second.said()
     assert "Traceback" not in second.said()
-    assert httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == 200
+    assert is_open()
 
 
-def test_a_given_database_server_that_is_not_there_is_told_in_a_sentence(open_shop, monkeypatch):
+def test_a_process_that_dies_is_named_and_started_again(the_shop):
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(f"http://127.0.0.1:{PORT}/die")
+    the_shop.wait_for("privacy-gateway runs again")
+
+    assert "privacy-gateway ended with exit code 3" in the_shop.said()
+    assert "dying words" in the_shop.said()
+    assert is_open()
+
+
+def test_a_given_database_server_that_is_not_there_is_told_in_a_sentence(a_root, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:hidden@127.0.0.1:1/postgres")
 
-    shop = open_shop()
+    shop = Shop(a_root, port=OTHER_PORT)
 
     assert shop.process.wait(30) == 1
     assert "the database server cannot be reached" in shop.said()
     assert "Traceback" not in shop.said()
     assert "hidden" not in shop.said()
+    monkeypatch.undo()
 
 
-def test_a_process_that_dies_is_named_and_started_again(open_shop):
-    shop = open_shop()
-    shop.wait_for("The shop is open")
-
-    with pytest.raises(httpx.HTTPError):
-        httpx.get(f"http://127.0.0.1:{PORT}/die")
-    shop.wait_for("privacy-gateway runs again")
-
-    assert "privacy-gateway ended with exit code 3" in shop.said()
-    assert "dying words" in shop.said()
-    assert httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == 200
-
-
-def test_after_a_kill_the_next_run_ends_what_was_left_over(open_shop, a_root):
+def test_after_a_kill_the_next_run_recovers_and_ctrl_c_ends_everything(open_shop, a_root):
     first = open_shop()
-    first.wait_for("The shop is open")
-    left_over = processes_in(a_root)
+    first.wait_for("Ctrl-C closes it")
     first.process.kill()
     first.process.wait()
-    assert httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == 200
+    assert is_open(OTHER_PORT)
 
     second = open_shop()
-    second.wait_for("The shop is open")
-
+    second.wait_for("Ctrl-C closes it")
     assert "left over" in second.said()
     assert running_stack(a_root / ".privity").process_id == second.process.pid
     assert second.press_ctrl_c() == 0
-    assert len(left_over) >= 2
+
+    assert in_order(second.said(), "is open", "Closing", "Closed")
     assert processes_in(a_root) == []
+    assert "ended" in (a_root / ".privity" / "run" / "logs" / "shelf.log").read_text()
 
 
 def test_ctrl_c_while_starting_ends_everything_too(
@@ -162,7 +169,7 @@ def test_a_process_that_keeps_dying_closes_the_shop(open_shop, a_root, write_tab
 [[process]]
 name = "leaky"
 command = ["{{python}}", "-c", "{dies_at_once}"]
-ports.tap = {{ number = 18082, variable = "LEAKY_PORT" }}
+ports.tap = {{ number = 18083, variable = "LEAKY_PORT" }}
 """
     write_tables(a_root, leaky)
     shop = open_shop()

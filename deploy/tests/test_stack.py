@@ -32,9 +32,11 @@ def root(write_tables):
 @pytest.fixture(scope="module")
 def stack(root):
     lines = []
-    with lent_stack(root, report=lines.append) as stack:
-        stack.lines = lines
-        yield stack
+    with pytest.MonkeyPatch.context() as shell:
+        shell.setenv("SOMEONES_TOKEN", "s3cret")
+        with lent_stack(root, report=lines.append) as stack:
+            stack.lines = lines
+            yield stack
 
 
 def about(stack, name):
@@ -43,6 +45,10 @@ def about(stack, name):
         with httpx.Client(transport=transport, base_url="http://service") as client:
             return client.get("/about").json()
     return httpx.get(stack.places.url_of(name) + "/about").json()
+
+
+def nothing_left_of(stack):
+    return not (stack.places.data_dir.exists() or stack.places.sockets_dir.exists())
 
 
 async def ask(url, question):
@@ -61,21 +67,17 @@ def test_a_process_starts_only_when_what_it_waits_for_is_healthy(stack):
     assert began["privacy-gateway"] > began["shelf"] + slow_for
 
 
-def test_a_process_is_told_what_the_table_says_and_nothing_of_our_shell(root, monkeypatch):
-    monkeypatch.setenv("SOMEONES_TOKEN", "s3cret")
-    with lent_stack(root) as stack:
-        told = about(stack, "privacy-gateway")["env"]
+def test_a_process_is_told_what_the_table_says_and_nothing_of_our_shell(stack):
+    told = about(stack, "privacy-gateway")["env"]
 
-        assert told["SHELF_URL"] == stack.url
-        assert json.loads(told["SERVICES"]) == {
-            "shelf": {
-                "socket": str(stack.places.socket("shelf")),
-                "key_file": str(stack.secrets.path("to_shelf")),
-            }
+    assert told["SHELF_URL"] == stack.url
+    assert json.loads(told["SERVICES"]) == {
+        "shelf": {
+            "socket": str(stack.places.socket("shelf")),
+            "key_file": str(stack.secrets.path("to_shelf")),
         }
-        assert not {"SOMEONES_TOKEN", "DATABASE_URL"} & told.keys()
-    assert not stack.places.data_dir.exists()
-    assert not stack.places.sockets_dir.exists()
+    }
+    assert not {"SOMEONES_TOKEN", "DATABASE_URL"} & told.keys()
 
 
 async def test_each_role_reaches_its_database_with_its_grants(stack):
@@ -151,7 +153,7 @@ def test_those_who_come_later_find_the_running_stack(stack):
     assert httpx.get(stack.url + "/healthz").status_code == 200
 
 
-async def test_stacks_run_side_by_side_and_share_nothing(stack, root):
+async def test_stacks_run_side_by_side_share_nothing_and_leave_nothing(stack, root):
     await ask(stack.places.owner_url("shelf"), "CREATE TABLE mine (id int)")
 
     with lent_stack(root) as other:
@@ -159,6 +161,7 @@ async def test_stacks_run_side_by_side_and_share_nothing(stack, root):
         owner = other.places.owner_url("shelf")
         assert await ask(owner, "SELECT to_regclass('mine')") is None
         assert other.secrets.read("to_shelf") != stack.secrets.read("to_shelf")
+    assert nothing_left_of(other)
 
 
 async def test_a_second_run_finds_data_and_secrets_as_they_were(a_root):

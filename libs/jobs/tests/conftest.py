@@ -24,8 +24,8 @@ Sessions = async_sessionmaker[AsyncSession]
 Spawn = Callable[[], "subprocess.Popen[bytes]"]
 
 
-@pytest.fixture
-async def urls(make_database: MakeDatabase) -> DatabaseUrls:
+@pytest.fixture(scope="session")
+async def database(make_database: MakeDatabase) -> DatabaseUrls:
     urls = make_database("jobs")
     engine = create_async_engine(urls.owner)
 
@@ -40,6 +40,16 @@ async def urls(make_database: MakeDatabase) -> DatabaseUrls:
         await connection.run_sync(migrate)
     await engine.dispose()
     return urls
+
+
+@pytest.fixture
+async def urls(database: DatabaseUrls) -> DatabaseUrls:
+    """Empty. One database for all tests: making one takes longer than most of them."""
+    engine = create_async_engine(database.owner)
+    async with engine.begin() as connection:
+        await connection.execute(text("TRUNCATE jobs, runs"))
+    await engine.dispose()
+    return database
 
 
 @pytest.fixture
@@ -75,7 +85,7 @@ def spawn(urls: DatabaseUrls) -> Iterator[Spawn]:
 def until(engine: AsyncEngine) -> Callable[..., object]:
     """Waits until a query answers as expected."""
 
-    async def wait(query: str, expected: object, *, seconds: float = 20) -> None:
+    async def wait(query: str, expected: object, *, seconds: float = 30) -> None:
         answer: object = None
         async with asyncio.timeout(seconds), engine.connect() as connection:
             try:

@@ -1,7 +1,7 @@
 """Work is put in by the caller's transaction, once per key, and holds nobody's data."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import MetaData, func, select, text
@@ -88,8 +88,10 @@ async def test_an_event_reaches_the_relay_as_it_was_published(
         relayed.append(Event.model_validate(job.payload))
 
     event = packed()
+    elsewhere = timezone(timedelta(hours=5, minutes=30))
+    there = event.model_copy(update={"occurred_at": event.occurred_at.astimezone(elsewhere)})
     async with sessions.begin() as tx:
-        publish(tx, event)
+        publish(tx, there)
     async with Worker(engine, {EVENT: relay}):
         await until("SELECT count(*) FROM jobs", 0)
 

@@ -40,30 +40,31 @@ async def scalar(engine: AsyncEngine, query: str) -> object:
 async def test_many_jobs_over_two_processes_are_each_done_once(
     sessions: Sessions, engine: AsyncEngine, until: Until, spawn: Callable[[], object]
 ) -> None:
+    spawn()
+    spawn()
+    await add(sessions, 32, milliseconds=2000)  # sixteen fill a worker
+    await until("SELECT count(DISTINCT pid) FROM runs", 2)
+
     await add(sessions, 300, milliseconds=5)
+    await until("SELECT count(*) FROM jobs", 0, seconds=60)
 
-    spawn()
-    spawn()
-    await until("SELECT count(*) FROM jobs", 0)
-
-    assert await scalar(engine, "SELECT count(*) FROM runs") == 300
-    assert await scalar(engine, "SELECT count(DISTINCT job) FROM runs") == 300
-    assert await scalar(engine, "SELECT count(DISTINCT pid) FROM runs") == 2
+    assert await scalar(engine, "SELECT count(*) FROM runs") == 332
+    assert await scalar(engine, "SELECT count(DISTINCT job) FROM runs") == 332
 
 
 async def test_a_killed_workers_job_is_picked_up_within_its_lease_and_a_live_ones_is_not(
     sessions: Sessions, engine: AsyncEngine, until: Until, spawn: Callable[[], object]
 ) -> None:
-    await add(sessions, milliseconds=4000)  # longer than two leases
+    await add(sessions, milliseconds=5000)  # longer than two leases
     spawn(), spawn()
     await until("SELECT count(*) FROM runs", 1)
     pid = await scalar(engine, "SELECT pid FROM runs")
     assert isinstance(pid, int)
-    await asyncio.sleep(2)
+    await asyncio.sleep(3)
     assert await scalar(engine, "SELECT count(*) FROM runs") == 1
 
     os.kill(pid, signal.SIGKILL)
-    await until("SELECT count(*) FROM runs", 2, seconds=2.5)
+    await until("SELECT count(*) FROM runs", 2, seconds=6)
 
     await until("SELECT count(*) FROM jobs", 0)
     assert await scalar(engine, "SELECT count(*) FROM runs") == 2

@@ -33,7 +33,7 @@ async def main(url: str) -> None:
         if job.payload.get("then") == "retry":
             raise RetryLater("asked")
 
-    await Worker(engine, {"work": work}, lease=1.5, poll=0.1, lane_limit=16).run()
+    await Worker(engine, {"work": work}, lease=2.0, poll=0.1, lane_limit=16).run()
 
 
 asyncio.run(main(sys.argv[1]))

@@ -187,7 +187,7 @@ def environment(urls: DatabaseUrls, gateway: Gateway, place: Path) -> Mapping[st
         "LOGISTICS_RETRY_FIRST_SECONDS": "0.05",
         "LOGISTICS_RETRY_CAP_SECONDS": "0.2",
         "LOGISTICS_RETRY_ATTEMPTS": "6",
-        "LOGISTICS_JOB_LEASE_SECONDS": "1.2",
+        "LOGISTICS_JOB_LEASE_SECONDS": "2.5",
     }
 
 

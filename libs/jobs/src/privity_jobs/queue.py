@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -101,7 +101,8 @@ async def enqueue(
 
 def publish(tx: AsyncSession, event: Event) -> None:
     """Adds an event to the outbox: it leaves if, and only if, this transaction commits."""
-    payload = event.model_dump(mode="json")
+    in_utc = event.model_copy(update={"occurred_at": event.occurred_at.astimezone(UTC)})
+    payload = in_utc.model_dump(mode="json")
     _require_references(payload)
     tx.add(QueuedJob(kind=EVENT, lane=EVENT, payload=payload))
     tx.sync_session.info[ADDED] = True

@@ -2,7 +2,7 @@
 
 import pytest
 
-from privacy_gateway.domain.intake.address import normalise_address, settle
+from privacy_gateway.domain.intake.address import normalise_address
 from privacy_gateway.domain.intake.normalise import Invalid
 
 WHO = {"recipient": "Anna Muster", "line1": "Weg 1"}
@@ -115,22 +115,6 @@ def test_absent_and_null_are_the_same():
     nulls = {"line2": None, "phone": None, "region": None}
 
     assert normalise_address(WHO | address | nulls) == normalise_address(WHO | address)
-
-
-def test_an_address_within_a_body_is_settled_in_place():
-    body = WHO | {"country": "GB", "postal_code": "sw1a1aa", "city": "London", "line2": None}
-
-    assert settle(body, "/address") == []
-    assert body["postal_code"] == "SW1A 1AA"
-    assert body["line2"] is None
-    assert body.keys() == WHO.keys() | {"country", "postal_code", "city", "line2"}
-
-
-def test_faults_within_a_body_are_told_from_its_root():
-    body = WHO | {"country": "DE", "postal_code": "1", "city": "Berlin"}
-
-    assert settle(body, "/address") == [("/address/postal_code", "postal_code_format")]
-    assert body["postal_code"] == "1"
 
 
 def test_no_country_is_without_rules():

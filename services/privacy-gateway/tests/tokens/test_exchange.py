@@ -161,6 +161,7 @@ async def test_too_many_attempts_are_told_when_to_come_back(sign_in):
 
 
 SIGN_INS = [
+    ({"username": "4111 1111 1111 1111", "password": "x"}, [("/username", "card_number")]),
     ({"username": "kim"}, [("/password", "required")]),
     ({"username": "kim", "password": 5}, [("/password", "string_type")]),
     ({"username": "", "password": "x"}, [("/username", "length")]),

@@ -6,6 +6,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from privacy_gateway.api import arrival
+from privacy_gateway.domain.intake.card_numbers import screen
 from privacy_gateway.domain.intake.strict_json import parse_object
 from privacy_gateway.domain.staff.entrance import Entrance
 from privity_rest import Unprocessable
@@ -41,6 +42,7 @@ def _credentials(body: bytes) -> tuple[str, str]:
             errors.append((f"/{name}", "string_type"))
         elif name in given and not 1 <= len(value) <= 1024:
             errors.append((f"/{name}", "length"))
+    errors += screen(given)
     if errors:
         raise Unprocessable(errors=errors)
     return given["username"], given["password"]

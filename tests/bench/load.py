@@ -70,7 +70,7 @@ def main() -> None:
     measured = uvloop.run(
         _run(asked.url, lines, connections=asked.connections, seconds=asked.seconds)
     )
-    print(json.dumps(measured))  # noqa: T201  # its answer
+    print(json.dumps(measured))  # its answer
 
 
 if __name__ == "__main__":

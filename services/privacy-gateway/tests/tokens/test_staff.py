@@ -12,7 +12,8 @@ from privacy_gateway.domain.staff.directory import find_by_username
 from privacy_gateway.domain.staff.file import StaffFileError
 from privacy_gateway.domain.staff.passwords import Passwords
 from privacy_gateway.domain.staff.sign_in import TooManyAttempts, WrongCredentials, sign_in
-from privacy_gateway.models import Revocation, SignInAttempts, StaffMember
+from privacy_gateway.models import Base, Revocation, SignInAttempts, StaffMember
+from privity_database import differences
 
 ROLES = {"warehouse", "support", "shop_owner"}
 PASSWORD = "correct horse battery"
@@ -278,3 +279,7 @@ async def test_failed_names_are_not_kept_in_the_clear(applied, database, passwor
     async with database.transaction() as tx:
         rows = await tx.execute(text("SELECT attempts::text FROM sign_in_attempts AS attempts"))
         assert PASSWORD not in str(rows.all())
+
+
+async def test_the_tables_are_what_the_models_say(gateway_database):
+    assert await differences(gateway_database.owner, Base.metadata) == []

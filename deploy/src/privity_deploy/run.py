@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from privity_deploy.ports import PortRefused
-from privity_deploy.presence import AlreadyRunning
-from privity_deploy.seed import seed
+from privity_deploy.presence import AlreadyRunning, Running
+from privity_deploy.seed import SAMPLE, SAMPLE_PASSWORD, seed
 from privity_deploy.stack import Stack
-from privity_deploy.startup import Interrupted, StartFailed
+from privity_deploy.startup import Interrupted, Report, StartFailed
 from privity_deploy.tables import TableRefused
 from privity_deploy.watch import GaveUp, watch
 from privity_postgres import (
@@ -70,6 +70,14 @@ def main(root: Path = ROOT, *, fill: Callable[..., object] | None = None) -> int
     return 0
 
 
+def _sample_shop(running: Running, *, report: Report) -> None:
+    seed(running, report=report)
+    passwords = Path(running.secrets_dir) / "gateway" / "staff"
+    staff = ", ".join(sorted(path.name for path in passwords.iterdir()))
+    report(f"{'customer':<20} {SAMPLE['email']}, password {SAMPLE_PASSWORD}")
+    report(f"{'staff':<20} {staff}; their passwords are in {passwords}")
+
+
 def _show(line: str) -> None:
     print("\n".join(f"  {part}" for part in line.splitlines()), flush=True)
 
@@ -86,4 +94,4 @@ def _show_addresses(stack: Stack) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(fill=seed))
+    sys.exit(main(fill=_sample_shop))

@@ -13,7 +13,7 @@ from privity_contracts.ids import mint
 
 from .conftest import CARRIER, ORDERS, OWNER, SITE, Api, Disclosure, Gateway, Process, event
 
-ORDERS_PACKED = 100
+ORDERS_PACKED = 60
 
 
 async def pack_many(api: Api, gateway: Gateway) -> list[str]:

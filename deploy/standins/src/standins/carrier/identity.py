@@ -46,7 +46,7 @@ def _private_key(name: str | None) -> ECKey:
     if path.exists():
         return ECKey.import_key(path.read_bytes())
     key = ECKey.generate_key("P-256")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(key.as_pem(private=True))
     return key

@@ -103,14 +103,23 @@ class Door:
 
     async def letter(self, person: Person, *, number: int = 1) -> dict[str, Any]:
         """The latest letter to a person, once they have got that many."""
-        for _ in range(500):
+        return (await self._posted(self.gateway.letters, person, number))[-1]
+
+    async def tried(self, person: Person, *, number: int = 1) -> list[dict[str, Any]]:
+        """What was posted for a person, with success or without, once it is that much."""
+        return await self._posted(self.gateway.attempts, person, number)
+
+    async def _posted(
+        self, posted: list[dict[str, Any]], person: Person, number: int
+    ) -> list[dict[str, Any]]:
+        for _ in range(1000):
             found = [
                 letter
-                for letter in self.gateway.letters
+                for letter in posted
                 if self.sealing.plaintexts[letter["email"]] == person.email
             ]
             if len(found) >= number:
-                return found[-1]
+                return found
             await asyncio.sleep(0.02)
         raise AssertionError("no letter came")
 

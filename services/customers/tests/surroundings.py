@@ -86,12 +86,12 @@ class Process:
 
 @dataclass
 class GatewayStandIn:
-    """Takes letters over HTTP and remembers them; `failures` says how many it turns away first."""
+    """Takes letters over HTTP and remembers them; `closed` is when it takes none."""
 
     secret: str
     letters: list[dict[str, Any]] = field(default_factory=list)
     attempts: list[dict[str, Any]] = field(default_factory=list)
-    failures: int = 0
+    closed: bool = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -111,8 +111,7 @@ class GatewayStandIn:
         if headers.get(b"privity-service") != b"customers" or scope["path"] != "/v1/messages":
             return 403
         self.attempts.append(orjson.loads(body))
-        if self.failures:
-            self.failures -= 1
+        if self.closed:
             return 503
         self.letters.append(orjson.loads(body))
         return 202

@@ -1,5 +1,6 @@
 """Jobs in: what happens after the answer has left."""
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
@@ -8,11 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from customers.clients import messages
 from customers.domain import email_change, expiry, registration
 from customers.domain.one_time_code import OneTimeCodes
+from privity_contracts.ids import encode
 from privity_database import Database
 from privity_jobs import Handler, Job
 from privity_rest import GatewayClient
 
 Clock = Callable[[], datetime]
+
+
+def _message_id(request_id: str, template: messages.Template) -> str:
+    """Constant over retries, so that the gateway sends a letter once; another one when the letter
+    is another, because the address got its owner between two tries."""
+    digest = hashlib.sha256(f"{request_id}|{template}".encode()).digest()
+    return f"msg_{encode(digest[:16])}"
 
 
 def handlers(
@@ -26,8 +35,7 @@ def handlers(
             facts["code"] = codes.code(request_id=request_id, salt=letter.code_salt)
         await messages.send(
             gateway,
-            # Constant over retries, so that the gateway sends the letter once.
-            message_id=f"msg_{request_id.partition('_')[2]}",
+            message_id=_message_id(request_id, letter.template),
             template=letter.template,
             subject_id=letter.subject_id,
             email=letter.email,

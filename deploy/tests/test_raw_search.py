@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from privity_deploy.raw_search import CHUNK, files_below, search
 
 NAME = "Quirina Zaubermann"

@@ -203,8 +203,10 @@ def _search(running: presence.Running, story: Story) -> int:
     files = files_below(*folders)
     hits = list(search(files, WANTED))
     size = sum(path.stat().st_size for path in files if path.exists())
-    story.say(f"{len(files)} files, {size / 1e6:.0f} MB of heap, WAL and logs, in every spelling "
-              f"an encoder would make: {len(hits)} hits ({time.monotonic() - began:.1f} s).")  # fmt: skip
+    story.say(
+        f"{len(files)} files, {size / 1e6:.0f} MB of heap, WAL and logs, in every spelling an "
+        f"encoder would make: {len(hits)} hits ({time.monotonic() - began:.1f} s)."
+    )
     for hit in hits[:10]:
         story.say(f"FOUND {hit.value} as {hit.spelling} in {hit.path.name} at {hit.offset}")
     planted = asyncio.run(_planted(running, folders)) if running.admin_url else []

@@ -30,14 +30,14 @@ class Guard:
 sys.meta_path.insert(0, Guard())
 root = importlib.import_module(package)
 for found in pkgutil.walk_packages(root.__path__, package + "."):
-    if ".migrations" not in found.name:
+    if ".migrations" not in found.name and not found.name.endswith("__main__"):
         importlib.import_module(found.name)
 """
 
 
 def members(root: Path) -> list[Path]:
     files = [*root.glob("libs/*/pyproject.toml"), *root.glob("services/*/pyproject.toml")]
-    return sorted(files) + [root / "deploy/pyproject.toml", root / "deploy/standins/pyproject.toml"]
+    return [*sorted(files), root / "deploy/pyproject.toml", root / "deploy/standins/pyproject.toml"]
 
 
 def _normal(name: str) -> str:

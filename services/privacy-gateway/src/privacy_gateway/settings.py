@@ -3,10 +3,20 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from privacy_gateway.clients.services import Endpoint
+
+class Endpoint(BaseModel):
+    """Where a service listens and the secrets of both directions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    socket: Path | None = None
+    url: str | None = None
+    contract: Path
+    inbound_key_file: Path
+    outbound_key_file: Path
 
 
 class Settings(BaseSettings):

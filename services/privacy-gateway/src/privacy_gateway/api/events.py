@@ -36,8 +36,7 @@ async def pass_on(request: Request) -> dict[str, int]:
             consumer,
             "POST",
             "/v1/events",
-            caller=caller,
-            request_id=arrival.request_id,
+            headers=caller.headers(arrival.request_id),
             body=arrival.body,
         )
         if answer.status >= 300:

@@ -15,10 +15,13 @@ from privacy_gateway.api.arrival import Arrival, MethodNotAllowed
 from privacy_gateway.clients.services import Services, UpstreamAnswer
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.contracts.table import Match
-from privacy_gateway.domain.intake.card_numbers import query_holds_card_number
+from privacy_gateway.domain.intake.card_numbers import (
+    CardNumberRefused,
+    query_holds_card_number,
+)
 from privacy_gateway.domain.intake.strict_json import parse
 from privacy_gateway.domain.passage.contracts import Contracts
-from privacy_gateway.domain.passage.inbound import CardNumberRefused, Inbound
+from privacy_gateway.domain.passage.inbound import Inbound
 from privacy_gateway.domain.passage.journey import Journey
 from privacy_gateway.domain.passage.outbound import Outbound
 from privacy_gateway.domain.tokens.caller import Caller
@@ -75,6 +78,9 @@ class Forwarding:
         self._audit = audit
         self._sessions = sessions
 
+    def serves_visitors(self, match: Match) -> bool:
+        return any(self._contracts.policy.may("visitor", p) for p in match.route.purposes)
+
     def find(self, method: str, path: str) -> Match | None:
         """Raises MethodNotAllowed for a path that has other methods only."""
         found = self._contracts.table.find(method, path)
@@ -114,10 +120,8 @@ class Forwarding:
             route.service,
             route.method,
             f"{scope['path']}?{query}" if query else scope["path"],
-            caller=journey.caller,
-            request_id=journey.request_id,
+            headers=journey.caller.headers(journey.request_id) | outgoing.headers,
             body=outgoing.body,
-            headers=outgoing.headers,
         )
         revoked = answer.headers.get("Privity-Revoke")
         if revoked and journey.policy.may_revoke_sessions(route.service):

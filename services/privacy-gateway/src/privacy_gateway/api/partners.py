@@ -50,8 +50,7 @@ async def track(recipient_id: str, request: Request) -> Response:
         LOGISTICS,
         "POST",
         "/v1/tracking-events",
-        caller=_partner(recipient_id),
-        request_id=request.scope["privity.request_id"],
+        headers=_partner(recipient_id).headers(request.scope["privity.request_id"]),
         body=orjson.dumps(report),
     )
     _require_taken(answer.status)

@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
+from privacy_gateway.domain.intake.card_numbers import CardNumberRefused, screen
 from privacy_gateway.domain.intake.strict_json import parse_object
 
 M = TypeVar("M", bound=BaseModel)
@@ -19,7 +20,9 @@ def body_of(model: type[M]) -> Any:
 
     async def read(request: Request) -> M:
         body = await request.body()
-        parse_object(body)
+        cards = screen(parse_object(body))
+        if cards:
+            raise CardNumberRefused(errors=cards)
         try:
             return model.model_validate_json(body)
         except ValidationError as exc:

@@ -3,13 +3,11 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict
 
-from privacy_gateway.domain.tokens.caller import Caller
+from privacy_gateway.settings import Endpoint
 from privity_rest import Unavailable, read_secret
 
 LONGEST_ANSWER = 8 * 1024 * 1024
@@ -17,18 +15,6 @@ LONGEST_ANSWER = 8 * 1024 * 1024
 
 class ServiceUnavailable(Unavailable):
     code = "service_unavailable"
-
-
-class Endpoint(BaseModel):
-    """Where a service listens and the secrets of both directions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    socket: Path | None = None
-    url: str | None = None
-    contract: Path
-    inbound_key_file: Path
-    outbound_key_file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +62,17 @@ class Services:
         method: str,
         path: str,
         *,
-        caller: Caller,
-        request_id: str,
+        headers: Mapping[str, str],
         body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
         timeout_seconds: float = 10,
     ) -> UpstreamAnswer:
-        """`path` holds the query, already encoded. Raises ServiceUnavailable."""
-        sent = caller_headers(caller, request_id)
+        """`path` holds the query, already encoded; `headers` say who is asking.
+
+        Raises ServiceUnavailable.
+        """
+        sent = dict(headers)
         if body is not None:
             sent["Content-Type"] = "application/json"
-        if headers:
-            sent.update(headers)
         try:
             async with (
                 asyncio.timeout(timeout_seconds),
@@ -101,20 +86,3 @@ class Services:
                 return UpstreamAnswer(response.status, response.headers, content)
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise ServiceUnavailable(f"{service} does not answer: {type(exc).__name__}") from None
-
-
-def caller_headers(caller: Caller, request_id: str) -> dict[str, str]:
-    headers = {
-        "Request-Id": request_id,
-        "Privity-Caller": caller.kind,
-        "Privity-Actor": caller.actor,
-        "Privity-Role": caller.role,
-        "Privity-Purpose": caller.purpose,
-    }
-    if caller.subject:
-        headers["Privity-Subject"] = caller.subject
-    if caller.work:
-        headers["Privity-Work"] = caller.work
-    if caller.session:
-        headers["Privity-Session"] = caller.session
-    return headers

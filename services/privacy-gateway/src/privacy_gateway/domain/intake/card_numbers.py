@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus
 
 import phonenumbers
 
+from privity_rest import Unprocessable
 from privity_rest.problems import safe_name
 
 CODE = "card_number"
@@ -61,6 +62,11 @@ _NONE: frozenset[int] = frozenset()
 _NUMBERS = frozenset({int, float})
 _COMMONEST = frozenset({15, 16})
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+
+
+class CardNumberRefused(Unprocessable):
+    code = CODE
+    title = "Card numbers are not accepted anywhere"
 
 
 def holds_card_number(text: str) -> bool:

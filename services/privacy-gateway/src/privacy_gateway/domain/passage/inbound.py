@@ -1,6 +1,5 @@
 """On the way in: checked, recorded, sealed. What cannot be recorded does not go on."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ from privacy_gateway.clients.services import Services
 from privacy_gateway.domain.audit.access import Access, FieldAccess
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.contracts.request import Carry, Reading
-from privacy_gateway.domain.intake.card_numbers import screen
+from privacy_gateway.domain.intake.card_numbers import CardNumberRefused, screen
 from privacy_gateway.domain.intake.normalise import index_form
 from privacy_gateway.domain.passage.contracts import Contracts
 from privacy_gateway.domain.passage.journey import Journey
@@ -25,17 +24,12 @@ class IdempotencyKeyRequired(Malformed):
     code = "idempotency_key_required"
 
 
-class CardNumberRefused(Unprocessable):
-    code = "card_number"
-    title = "Card numbers are not accepted anywhere"
-
-
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """What goes on to the service."""
 
     body: bytes | None
-    headers: Mapping[str, str]
+    headers: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +118,7 @@ class Inbound:
         head, _, rest = carry.path.partition("{")
         path = f"{head}{carry.key}{rest.partition('}')[2]}"
         answer = await self._services.send(
-            carry.service, "GET", path, caller=journey.caller, request_id=journey.request_id
+            carry.service, "GET", path, headers=journey.caller.headers(journey.request_id)
         )
         if answer.status != 200:
             raise NotFound("there is nothing of yours to use under this id")

@@ -20,6 +20,23 @@ class Caller:
     expires_at: float | None
     categories: frozenset[str] | None = None
 
+    def headers(self, request_id: str) -> dict[str, str]:
+        """How a service is told who is asking."""
+        said = {
+            "Request-Id": request_id,
+            "Privity-Caller": self.kind,
+            "Privity-Actor": self.actor,
+            "Privity-Role": self.role,
+            "Privity-Purpose": self.purpose,
+        }
+        if self.subject:
+            said["Privity-Subject"] = self.subject
+        if self.work:
+            said["Privity-Work"] = self.work
+        if self.session:
+            said["Privity-Session"] = self.session
+        return said
+
 
 # A visitor has no purpose of their own: the route they call has.
 VISITOR = Caller(

@@ -123,9 +123,9 @@ class Forwarding:
             headers=journey.caller.headers(journey.request_id) | outgoing.headers,
             body=outgoing.body,
         )
-        revoked = answer.headers.get("Privity-Revoke")
-        if revoked and journey.policy.may_revoke_sessions(route.service):
-            await self._sessions.end(revoked)
+        if journey.policy.may_revoke_sessions(route.service):
+            for session in answer.headers.getall("Privity-Revoke", ()):
+                await self._sessions.end(session)
         return await self._given(journey, answer)
 
     async def _admitted(self, journey: Journey) -> Journey:

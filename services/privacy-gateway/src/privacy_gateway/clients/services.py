@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import aiohttp
+from multidict import CIMultiDictProxy
 
 from privacy_gateway.settings import Endpoint
 from privity_rest import Unavailable, read_secret
@@ -20,7 +21,7 @@ class ServiceUnavailable(Unavailable):
 @dataclass(frozen=True, slots=True)
 class UpstreamAnswer:
     status: int
-    headers: Mapping[str, str]
+    headers: CIMultiDictProxy[str]
     body: bytes
 
 

@@ -12,15 +12,14 @@ from orders.api import deliveries, events, fulfilment, orders, payments, product
 from orders.clients.payment_provider import PaymentProvider
 from orders.clients.sandbox import Sandbox
 from orders.clients.stripe import Stripe
-from orders.domain import access, cancellation
-from orders.domain.access import Reach
+from orders.domain import expiry
 from orders.domain.deliveries import Deliveries
 from orders.domain.payment import RELEASE, SETTLE
 from orders.domain.placement import EXPIRE, Terms
 from orders.domain.settlement import Settlement
 from orders.settings import Settings
 from privity_database import Database, migrate
-from privity_jobs import EVENT, Handler, Job, Worker, event_relay
+from privity_jobs import EVENT, Handler, Worker, event_relay
 from privity_rest import GatewayClient, service
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -71,7 +70,7 @@ async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> Non
         database,
         provider,
         timeout_seconds=settings.payment_timeout_seconds,
-        clock=lambda: datetime.now(UTC),
+        clock=_clock,
     )
     app.state.database = database
     app.state.settlement = settlement
@@ -83,6 +82,10 @@ async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> Non
     await stack.enter_async_context(
         Worker(database.engine, _handlers(database, settlement, gateway))
     )
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
 
 
 def _provider(settings: Settings, database: Database) -> PaymentProvider:
@@ -100,17 +103,9 @@ def _provider(settings: Settings, database: Database) -> PaymentProvider:
 def _handlers(
     database: Database, settlement: Settlement, gateway: GatewayClient
 ) -> Mapping[str, Handler]:
-    async def expire(job: Job) -> None:
-        order_id = job.payload["order_id"]
-        await settlement.look_again(order_id)
-        async with database.transaction() as tx:
-            order = await access.find(tx, order_id, reach=Reach(), lock=True)
-            await cancellation.expire(tx, order, now=datetime.now(UTC))
-            await job.finish(tx)
-
     return {
         SETTLE: settlement.settle,
         RELEASE: settlement.release,
-        EXPIRE: expire,
+        EXPIRE: expiry.handler(database, settlement, clock=_clock),
         EVENT: event_relay(gateway),
     }

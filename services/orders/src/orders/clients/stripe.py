@@ -85,6 +85,12 @@ class Stripe:
         """Stripe knows the result by itself; `result` is what other providers hand around."""
         if charge.reference is None:
             return await self.charge(charge)
+        attempt = _attempt(await self._retrieve(charge.reference))
+        if attempt.outcome is not Outcome.DECLINED:
+            return attempt
+        # The customer's browser still knows the intent; nothing may come of it behind our back.
+        if await self._cancel(charge, charge.reference):
+            return attempt
         return _attempt(await self._retrieve(charge.reference))
 
     async def release(self, charge: Charge) -> Outcome:
@@ -94,21 +100,12 @@ class Stripe:
             return Outcome.VOIDED  # there is not even an intent
         for _ in range(2):
             status = (await self._retrieve(reference))["status"]
-            try:
-                if status == "canceled":
-                    return Outcome.VOIDED
-                if status == "succeeded":
-                    return await self._refund(charge, reference)
-                if status == "processing":
-                    break
-                await self._post(
-                    f"/v1/payment_intents/{reference}/cancel", {}, f"{charge.payment_id}:cancel"
-                )
-            except _Refused as refused:
-                if refused.code != "payment_intent_unexpected_state":
-                    raise OutcomeUnknown(f"{charge.payment_id} cannot be released") from None
-                continue  # it succeeded between the question and the cancellation
-            return Outcome.VOIDED
+            if status == "canceled":
+                return Outcome.VOIDED
+            if status == "succeeded":
+                return await self._refund(charge, reference)
+            if status != "processing" and await self._cancel(charge, reference):
+                return Outcome.VOIDED
         raise OutcomeUnknown(f"{charge.payment_id} is still being processed")
 
     async def _create(self, charge: Charge) -> str:
@@ -153,11 +150,22 @@ class Stripe:
         except _Refused as refused:
             if refused.code == "charge_already_refunded":
                 return Outcome.REFUNDED
-            raise
+            raise OutcomeUnknown(f"{charge.payment_id} cannot be refunded") from None
         if refund["status"] in {"failed", "canceled"}:
             _log.error("refund_failed", payment_id=charge.payment_id)
             raise OutcomeUnknown(f"the refund of {charge.payment_id} failed")
         return Outcome.REFUNDED
+
+    async def _cancel(self, charge: Charge, reference: str) -> bool:
+        """False when it was decided otherwise since we asked."""
+        path = f"/v1/payment_intents/{reference}/cancel"
+        try:
+            await self._post(path, {}, f"{charge.payment_id}:cancel")
+        except _Refused as refused:
+            if refused.code == "payment_intent_unexpected_state":
+                return False
+            raise OutcomeUnknown(f"{charge.payment_id} cannot be cancelled") from None
+        return True
 
     async def _retrieve(self, reference: str) -> Mapping[str, Any]:
         try:

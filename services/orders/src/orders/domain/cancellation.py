@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from orders.domain import payment, states, stock
 from orders.domain.announcement import announce
-from orders.domain.states import SHOP_ITSELF, Actor, Party
+from orders.domain.states import Actor, Party
 from orders.models import Order, State
 
 
@@ -19,9 +19,3 @@ async def cancel(tx: AsyncSession, order: Order, *, by: Party, actor: Actor, now
     for tried in order.payments:
         await payment.release(tx, tried, now=now)
     announce(tx, "order.cancelled", order, now=now)
-
-
-async def expire(tx: AsyncSession, order: Order, *, now: datetime) -> None:
-    """Time to pay is over."""
-    if order.state is State.PLACED:
-        await cancel(tx, order, by=Party.CLOCK, actor=SHOP_ITSELF, now=now)

@@ -207,7 +207,6 @@ class Record(AuditBase):
             "id",
             postgresql_where=text("decision = 'refuse'"),
         ),
-        Index("records_categories", "categories", postgresql_using="gin"),
     )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)

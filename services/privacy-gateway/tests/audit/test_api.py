@@ -10,7 +10,8 @@ from fastapi import FastAPI
 
 from privacy_gateway.api import audit
 from privacy_gateway.domain.audit import leaf
-from privacy_gateway.domain.audit.query import Filters, Records
+from privacy_gateway.domain.audit.filters import Filters
+from privacy_gateway.domain.audit.query import Records
 from privacy_gateway.domain.policy import Policy, load
 from privacy_gateway.domain.tokens.caller import VISITOR, Caller, service
 from privacy_gateway.domain.vault.key_cache import Place

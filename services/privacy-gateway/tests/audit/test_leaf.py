@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from privacy_gateway.domain.audit import leaf, store
@@ -15,6 +15,8 @@ from privity_contracts import ids
 
 NOW = datetime(2026, 11, 22, 9, 8, 7, 654321, tzinfo=UTC)
 AT = leaf.stamp(NOW)
+# How long an example takes says nothing on a busy machine.
+examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 KINDS = [
     "read",
     "collect",
@@ -78,6 +80,7 @@ def written(access, record_id="rec_00000000000000000000000000"):
     return leaf.write(access, record_id=record_id, at=AT, tags=tags_for(access))
 
 
+@examples
 @given(accesses)
 def test_a_leaf_is_what_the_standard_calls_canonical(access):
     content = written(access)
@@ -98,11 +101,13 @@ members = st.recursive(
 )
 
 
+@examples
 @given(members)
 def test_the_fast_writer_is_the_canonical_one_for_all_that_a_leaf_is_made_of(value):
     assert orjson.dumps(value, option=orjson.OPT_SORT_KEYS) == rfc8785.dumps(value)
 
 
+@examples
 @given(accesses)
 def test_a_leaf_names_no_person_and_nothing_of_theirs(access):
     text = written(access).decode()
@@ -111,6 +116,7 @@ def test_a_leaf_names_no_person_and_nothing_of_theirs(access):
         assert prefix not in text
 
 
+@examples
 @given(accesses)
 def test_the_columns_say_what_the_leaf_says(access):
     tags, content = tags_for(access), written(access)
@@ -121,6 +127,7 @@ def test_the_columns_say_what_the_leaf_says(access):
     assert row == store.row_from(content)
 
 
+@examples
 @given(accesses)
 def test_everything_that_was_recorded_can_be_read_back(access):
     said = leaf.read(written(access))

@@ -9,8 +9,9 @@ import pytest
 
 from privacy_gateway.clients.line import for_driver
 from privacy_gateway.domain.audit.cursor import BadCursor
+from privacy_gateway.domain.audit.filters import Filters, Month, statement
 from privacy_gateway.domain.audit.log import AuditLog, StoreUnavailable
-from privacy_gateway.domain.audit.query import Filters, Records, _statement
+from privacy_gateway.domain.audit.query import Records
 from privacy_gateway.domain.vault.data_keys import DataKeys
 from privacy_gateway.domain.vault.key_cache import Place
 from privacy_gateway.domain.vault.vault import Vault
@@ -116,6 +117,33 @@ async def test_records_are_found_by_one_of_their_categories(log, records, readin
         page = await records.search(Filters(subject=customer, category=category), now=NOW)
         assert ids_of(page) == [hit.record_id]
     assert ids_of(await records.search(Filters(subject=customer, category="user"), now=NOW)) == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"purpose": "delivery"}, {"decision": "refuse"}])
+async def test_a_rare_category_is_found_stretch_by_stretch(
+    audit_database, vault, log, reading, changes
+):
+    """However many records there are, a page costs one stretch of them."""
+    begun = datetime.now(UTC)
+    rare = [("/x", "user.rare", "reveal")]
+    made = []
+    for turn in range(40):
+        fields = rare if turn % 13 == 0 else [("/e", "user.contact.email", "reveal")]
+        [receipt] = await log.record([reading(*fields, **changes)])
+        if turn % 13 == 0:
+            made.append(receipt.record_id)
+    records = Records(audit_database.runtime, vault, stretch_records=7)
+
+    found, pages = await everything(
+        records, Filters(category="user.rare", since=begun, **changes), limit=50
+    )
+    by_two, _ = await everything(
+        records, Filters(category="user.rare", since=begun, **changes), limit=2
+    )
+
+    assert found == by_two == made[::-1]
+    assert 6 <= pages <= 8
+    records.close()
 
 
 async def test_since_is_included_and_until_is_not(at, records, reading, customer):
@@ -290,16 +318,16 @@ async def test_a_store_that_does_not_answer_is_said_to_be_so(store, vault):
     ),
 )
 async def test_the_newest_records_come_from_an_index_without_sorting_them_all(as_owner, filters):
-    tags = [("t1:a", "t1:b")] if filters.subject or filters.actor else None
-    statement, *arguments = _statement(filters, tags, None, 50)
+    months = [Month("t1:a", "t1:b")] if filters.subject or filters.actor else None
+    question, *arguments = statement(filters, months, None, 50)
     async with as_owner.transaction():
-        # The table is small here: what an index could do is only done when the rest is off.
-        for other in ("seqscan", "bitmapscan", "sort"):
+        # As the lines for reading have it.
+        for other in ("seqscan", "bitmapscan"):
             await as_owner.execute(f"SET LOCAL enable_{other} = off")
-        rows = await as_owner.fetch(f"EXPLAIN {statement}", *arguments)
+        rows = await as_owner.fetch(f"EXPLAIN {question}", *arguments)
 
     plan = "\n".join(row[0] for row in rows)
     assert "Index" in plan
     assert "Seq Scan" not in plan
     # By month the few newest of each are sorted; without months nothing is.
-    assert ("Sort" in plan) == (tags is not None)
+    assert ("Sort" in plan) == (months is not None)

@@ -5,7 +5,7 @@ import os
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from privacy_gateway.domain.vault import sealing
@@ -15,6 +15,8 @@ CIPHER = AESGCM(os.urandom(32))
 KEY = ids.mint("key")
 WHO = ids.mint("cus")
 CATEGORY = "user.contact.email"
+# How long an example takes says nothing on a busy machine.
+examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ANYTHING = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
 
 
@@ -26,13 +28,14 @@ def opened(token, *, subject=WHO, cipher=CIPHER):
     return sealing.open_sealed(sealing.parse(token), cipher=cipher, subject=subject)
 
 
+@examples
 @given(ANYTHING)
 def test_what_was_sealed_opens_to_the_same_text(text):
     assert opened(sealed(text)) == text
 
 
+@examples
 @given(ANYTHING)
-@settings(max_examples=30)
 def test_a_service_takes_every_sealed_value_as_one(text):
     assert Sealed(sealed(text)).category == CATEGORY
 

@@ -13,9 +13,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from privacy_gateway.api.strict_body import body_of
 from privacy_gateway.domain.audit import feed, people
 from privacy_gateway.domain.audit.access import Access, FieldAccess
+from privacy_gateway.domain.audit.filters import Filters
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.audit.openings import CATEGORY
-from privacy_gateway.domain.audit.query import LARGEST_PAGE, Filters, Records
+from privacy_gateway.domain.audit.query import LARGEST_PAGE, Records
 from privacy_gateway.domain.policy import Action, Policy
 from privacy_gateway.domain.tokens.caller import Caller
 from privity_contracts import ids

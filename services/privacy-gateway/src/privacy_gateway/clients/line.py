@@ -7,7 +7,7 @@ took effect stays unknown.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import asyncpg
@@ -16,16 +16,31 @@ from sqlalchemy.engine import make_url
 DURABLE = frozenset({"on", "remote_apply"})
 
 
-class Unanswered(Exception):
+# The server's state and not the statement's fault: no connection, read-only, no resources,
+# shutting down or cancelled, system error, corruption (PostgreSQL's classes of error codes).
+SERVER_STATES = ("08", "25", "53", "57", "58", "XX")
+
+
+class LineFailed(Exception):
+    """The statement was not done, or nobody knows. `sqlstate` is the server's word for it."""
+
+    sqlstate = ""
+
+
+class Unanswered(LineFailed):
     """The connection was lost or cut under a statement, which may have taken effect or not."""
 
 
-class Unreachable(Exception):
+class Unreachable(LineFailed):
     """There is no connection; nothing was sent."""
 
 
-class NotDurable(Exception):
+class NotDurable(LineFailed):
     """A commit would be acknowledged before it is on disk."""
+
+
+class Unable(LineFailed):
+    """The server said that it cannot."""
 
 
 class Line:
@@ -38,6 +53,7 @@ class Line:
         name: str,
         deadline_seconds: float,
         on_lost: Callable[[], None] = lambda: None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self._url = for_driver(url)
         self._on_lost = on_lost
@@ -47,6 +63,7 @@ class Line:
             "jit": "off",
             # Only to end what we no longer wait for. It never strikes during a commit.
             "statement_timeout": str(int(deadline_seconds * 2000)),
+            **(settings or {}),
         }
         self._connection: Any = None
 
@@ -78,7 +95,7 @@ class Line:
         self._on_lost()
 
     async def fetch(self, statement: str, *arguments: object) -> list[Any]:
-        """The rows. Errors of the server itself pass through as asyncpg.PostgresError."""
+        """The rows. Raises LineFailed; what is wrong with the statement itself rises as it is."""
         connection = self._connection
         if connection is None or connection.is_closed():
             raise Unreachable("not connected")
@@ -96,6 +113,12 @@ class Line:
         except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as exc:
             self.cut()
             raise Unanswered(type(exc).__name__) from None
+        except asyncpg.PostgresError as exc:
+            if not str(exc.sqlstate).startswith(SERVER_STATES):
+                raise
+            failure = Unable(type(exc).__name__)
+            failure.sqlstate = str(exc.sqlstate)
+            raise failure from None
 
     async def _abandon(self, running: "asyncio.Future[Any]") -> None:
         self.cut()
@@ -111,9 +134,20 @@ class Line:
 class Lines:
     """A few lines for statements that only read, so that a slow one does not hold up the rest."""
 
-    def __init__(self, url: str, *, name: str, deadline_seconds: float, count: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str,
+        deadline_seconds: float,
+        count: int,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self._deadline = deadline_seconds
-        self._all = [Line(url, name=name, deadline_seconds=deadline_seconds) for _ in range(count)]
+        self._all = [
+            Line(url, name=name, deadline_seconds=deadline_seconds, settings=settings)
+            for _ in range(count)
+        ]
         self._idle: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
         for line in self._all:
             self._idle.put_nowait(line)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from privacy_gateway.clients.line import Line, NotDurable, Unreachable
+from privacy_gateway.clients.line import Line, LineFailed, Unreachable
 from privacy_gateway.domain.audit import leaf, store
 from privacy_gateway.domain.audit.access import _DURABLE, Access, Receipt
 from privacy_gateway.domain.audit.openings import Opening, Openings
@@ -196,7 +196,7 @@ class AuditLog:
         while True:
             try:
                 await self._line.connect()
-            except (Unreachable, NotDurable) as exc:
+            except LineFailed as exc:
                 _log.warning("audit_store_not_connected", reason=str(exc))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)

@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 import structlog
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from privacy_gateway.clients.line import Line, NotDurable, Unanswered, Unreachable
+from privacy_gateway.clients.line import Line, LineFailed, Unreachable
 from privacy_gateway.domain.vault.kek import KEY_BYTES, Belonging, KeyFile, NotUnwrapped, Wrapped
 from privacy_gateway.domain.vault.key_cache import DataKey, KeyCache, Place
 from privity_contracts import ids
@@ -147,7 +146,7 @@ class DataKeys:
             async with self._turn:
                 rows = await self._fetch(_DESTROY, *place, ids.mint("key"), now)
                 self._cache.drop(place)
-        except (Unanswered, Unreachable, NotDurable, asyncpg.PostgresError) as exc:
+        except LineFailed as exc:
             raise KeysUnavailable(f"not destroyed: {type(exc).__name__}") from None
         return bool(rows)
 
@@ -173,7 +172,7 @@ class DataKeys:
                 await asyncio.shield(joined.done)
         except TimeoutError:
             raise KeysUnavailable("no answer in time") from None
-        except (Unanswered, Unreachable, NotDurable, asyncpg.PostgresError) as exc:
+        except LineFailed as exc:
             raise KeysUnavailable(f"no answer: {type(exc).__name__}") from None
         return joined
 

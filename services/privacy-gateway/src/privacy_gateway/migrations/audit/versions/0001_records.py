@@ -32,7 +32,6 @@ def upgrade() -> None:
         ["recorded_at", "id"],
         postgresql_where=sa.text("decision = 'refuse'"),
     )
-    op.create_index("records_categories", "records", ["categories"], postgresql_using="gin")
     op.create_table(
         "openings",
         sa.Column("tag", sa.Text, primary_key=True),

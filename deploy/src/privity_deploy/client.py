@@ -30,6 +30,7 @@ class Person:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._client = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
         self.url = url
+        self.token = token
 
     def get(self, path: str) -> Any:
         return self._send("GET", path)

@@ -8,9 +8,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from privity_deploy.client import Person, sign_in
 from privity_deploy.ports import PortRefused
 from privity_deploy.presence import AlreadyRunning, Running
-from privity_deploy.seed import SAMPLE, SAMPLE_PASSWORD, seed
+from privity_deploy.seed import SAMPLE, SAMPLE_PASSWORD, SITE, seed
 from privity_deploy.stack import Stack
 from privity_deploy.startup import Interrupted, Report, StartFailed
 from privity_deploy.tables import TableRefused
@@ -71,11 +72,20 @@ def main(root: Path = ROOT, *, fill: Callable[..., object] | None = None) -> int
 
 
 def _sample_shop(running: Running, *, report: Report) -> None:
-    seed(running, report=report)
+    shop = seed(running, report=report)
     passwords = Path(running.secrets_dir) / "gateway" / "staff"
     staff = ", ".join(sorted(path.name for path in passwords.iterdir()))
     report(f"{'customer':<20} {SAMPLE['email']}, password {SAMPLE_PASSWORD}")
     report(f"{'staff':<20} {staff}; their passwords are in {passwords}")
+    customer = sign_in(shop.url, email=SAMPLE["email"], password=SAMPLE_PASSWORD)
+    warehouse = shop.grant("warehouse", "warehousing")
+    report(f"tokens, good for ten minutes, for Authorization: Bearer ...\n{_token(customer)}")
+    report(f"the warehouse's, to pack at {SITE}:\n{_token(warehouse)}")
+    report(f'try: curl -H "Authorization: Bearer $TOKEN" {shop.url}/v1/profile')
+
+
+def _token(person: Person) -> str:
+    return person.token or ""
 
 
 def _show(line: str) -> None:

@@ -166,7 +166,7 @@ class Shop:
         answer = await self.api.get(
             f"/v1/orders/{order['id']}/history", headers=customer(order["subject_id"])
         )
-        return [change["what"] for change in answer.json()["changes"]]
+        return [change["what"] for change in answer.json()["items"]]
 
     async def stock(self, product_id: str) -> int:
         return int(await self.one("SELECT stock FROM products WHERE id = :id", id=product_id))

@@ -30,7 +30,7 @@ def served(app: Callable[..., Awaitable[None]]) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.should_exit = server.force_exit = True  # also of requests that hang
         thread.join(timeout=5)
         listening.close()
 

@@ -91,7 +91,7 @@ async def test_a_packed_order_is_not_cancelled(shop: Shop) -> None:
 
 async def test_packing_and_cancelling_at_once_one_of_them_happens(shop: Shop) -> None:
     ends: Counter[str] = Counter()
-    for _ in range(10):
+    for _ in range(6):
         order = await shop.order()
         await shop.step(order, "confirmation", support(order["id"]))
         path = f"/v1/orders/{order['id']}"
@@ -107,7 +107,7 @@ async def test_packing_and_cancelling_at_once_one_of_them_happens(shop: Shop) ->
         left = await shop.stock(order["lines"][0]["product_id"])
         assert left == {"packed": 998, "cancelled": 1000}[end]
         ends[end] += 1
-    assert ends.total() == 10
+    assert ends.total() == 6
 
 
 async def test_an_order_that_nobody_pays_is_cancelled_and_its_goods_return(
@@ -130,4 +130,4 @@ async def test_an_order_that_nobody_pays_is_cancelled_and_its_goods_return(
         changes = await shop.api.get(
             f"/v1/orders/{declined['id']}/history", headers=support(declined["id"])
         )
-        assert changes.json()["changes"][-1]["actor"] == "svc_orders"
+        assert changes.json()["items"][-1]["actor"] == "svc_orders"

@@ -60,7 +60,7 @@ async def test_a_sku_does_not_come_to_mean_something_else(shop: Shop) -> None:
 
 
 async def test_price_stock_and_whether_it_is_sold_can_change(shop: Shop) -> None:
-    product = await shop.product()
+    product = await shop.product(category="withdrawn")
     path = f"/v1/products/{product['id']}"
 
     for _ in range(2):
@@ -69,6 +69,10 @@ async def test_price_stock_and_whether_it_is_sold_can_change(shop: Shop) -> None
     await shop.api.patch(path, json={"active": False}, headers=SHOPKEEPER)
 
     assert (await shop.api.get(path, headers=VISITOR)).status_code == 404
+    query = {"category": "withdrawn"}
+    for who, seen in ((VISITOR, 0), (SHOPKEEPER, 1)):
+        page = await shop.api.get("/v1/products", params=query, headers=who)
+        assert len(page.json()["items"]) == seen
     assert (await shop.api.get(path, headers=SHOPKEEPER)).json()["active"] is False
     refused = await shop.place(customer(), (product["id"], 1))
     assert (refused.status_code, refused.json()["code"]) == (422, "not_sold")

@@ -1,12 +1,16 @@
 """Reading orders: one's own, those of one's work, and nobody else's."""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from sqlalchemy import text
 
 from orders.api.answers import DeliveryView
 from privity_contracts.ids import mint
+from privity_database import Database
 
+from .conftest import OpenShop
 from .shop import CATEGORIES, VISITOR, Shop, customer, delivery, packer, service, staff, support
 
 
@@ -50,6 +54,11 @@ async def test_staff_list_the_orders_of_their_site_by_state(shop: Shop) -> None:
     assert south["id"] in await listed(packer("south"))
     assert north["id"] not in await listed(packer("south"))
     assert await listed(support(north["id"])) == {north["id"]}
+
+
+async def test_nobody_lists_orders_without_being_a_customer_or_at_work(shop: Shop) -> None:
+    for who in (VISITOR, staff("warehouse", "warehousing"), staff("support", "enquiries")):
+        assert (await shop.api.get("/v1/orders", headers=who)).status_code == 403
 
 
 async def test_an_order_is_read_by_its_customer_and_by_staff_at_work_on_it(shop: Shop) -> None:
@@ -97,6 +106,37 @@ async def test_a_delivery_is_given_as_it_was_sealed(shop: Shop) -> None:
     assert (await shop.api.get("/v1/orders/ord_1/delivery", headers=VISITOR)).status_code == 422
 
 
+async def test_a_database_that_takes_nobody_in_is_said_to_be_away_until_it_does(
+    a_shop: OpenShop,
+) -> None:
+    async with a_shop() as shop:
+        order = await shop.order()
+        path = f"/v1/orders/{order['id']}/delivery"
+        who = customer(order["subject_id"])
+
+        async with closed_doors(shop):
+            away = await shop.api.get(path, headers=who)
+        back = await shop.api.get(path, headers=who)
+
+    assert (away.status_code, away.json()["code"]) == (503, "database_unavailable")
+    assert back.status_code == 200
+
+
+@asynccontextmanager
+async def closed_doors(shop: Shop) -> AsyncIterator[None]:
+    """The database keeps who is in and takes nobody else."""
+    owner = Database(shop.urls.owner, pool_size=1)
+    limit = f"ALTER DATABASE {shop.urls.name} CONNECTION LIMIT"
+    async with owner.transaction() as tx:
+        await tx.execute(text(f"{limit} 0"))
+    try:
+        yield
+    finally:
+        async with owner.transaction() as tx:
+            await tx.execute(text(f"{limit} -1"))
+        await owner.dispose()
+
+
 async def test_the_delivery_has_exactly_the_fields_that_the_contract_promises(
     shop: Shop,
 ) -> None:
@@ -125,13 +165,13 @@ async def test_a_history_tells_customers_roles_and_staff_who(shop: Shop) -> None
     mine = (await shop.api.get(path, headers=customer(order["subject_id"]))).json()
     theirs = (await shop.api.get(path, headers=support(order["id"]))).json()
 
-    assert [(c["what"], c["role"], c["actor"]) for c in mine["changes"]] == [
+    assert [(c["what"], c["role"], c["actor"]) for c in mine["items"]] == [
         ("placed", "customer", order["subject_id"]),
         ("paid", "service", None),
         ("confirmed", "support", None),
     ]
-    assert theirs["changes"][2]["actor"] == verifier["Privity-Actor"]
-    assert all(re.fullmatch(r"\d{4}-.*Z", change["at"]) for change in mine["changes"])
+    assert theirs["items"][2]["actor"] == verifier["Privity-Actor"]
+    assert all(re.fullmatch(r"\d{4}-.*Z", change["at"]) for change in mine["items"])
 
 
 async def test_a_dump_of_the_database_holds_nobody_who_can_be_read(shop: Shop) -> None:

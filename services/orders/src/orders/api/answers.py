@@ -78,7 +78,7 @@ class ChangeView(Contract):
 class HistoryView(Contract, subject="subject_id", scope="order/order_id"):
     order_id: OrderId
     subject_id: SubjectId
-    changes: list[ChangeView]
+    items: list[ChangeView]
 
 
 class DeliveryView(Contract, subject="subject_id", scope="order/order_id"):
@@ -119,7 +119,7 @@ def history_view(
     return HistoryView(
         order_id=order.id,
         subject_id=order.subject_id,
-        changes=[
+        items=[
             ChangeView(
                 what=change.what,
                 at=change.at,

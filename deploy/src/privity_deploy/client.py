@@ -118,9 +118,7 @@ def open_account(
         "/v1/registrations", {"name": name, "email": email, "phone": phone, "password": password}
     )
     code = code_from_mail(mail_url, email)
-    visitor.post(
-        f"/v1/registrations/{registration['registration_id']}/confirmation", {"code": code}
-    )
+    visitor.post(f"/v1/registrations/{registration['id']}/confirmation", {"code": code})
     return sign_in(url, email=email, password=password)
 
 

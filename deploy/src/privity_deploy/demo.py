@@ -103,7 +103,7 @@ def _order(shop: Shop, customer: Person, story: Story) -> dict[str, Any]:
     products = customer.get("/v1/products?category=tea")["items"]
     body = {
         "lines": [{"product_id": products[0]["id"], "quantity": 2}],
-        "address_id": address["address_id"],
+        "address_id": address["id"],
         "payment": {"token": "tok_approve_demo"},
     }
     key = new_key()
@@ -162,7 +162,7 @@ def _delivery(shop: Shop, customer: Person, order: dict[str, Any], story: Story)
         return found if found["state"] == "delivered" else None
 
     eventually(arrived, within=60, what="confirmed delivery")
-    history = customer.get(f"/v1/orders/{order['id']}/history")["changes"]
+    history = customer.get(f"/v1/orders/{order['id']}/history")["items"]
     story.say("Tracking came back signed: " + " → ".join(c["what"] for c in history) + ".")
 
 

@@ -273,7 +273,7 @@ def a_customer(door: Door, a_person: Callable[[], Person]) -> Callable[[], Any]:
         person = a_person()
         begun = (await door.register(person)).json()
         code = (await door.letter(person))["facts"]["code"]
-        assert (await door.confirm(begun["registration_id"], code)).status_code == 200
+        assert (await door.confirm(begun["id"], code)).status_code == 200
         return await door.signed_in(person)
 
     return make

@@ -47,19 +47,19 @@ async def add(door, customer, address=None, *, key=None, fingerprint="f" * 43):
 
 
 async def listed(door, customer):
-    return (await door.ask("GET", "/v1/addresses", customer=customer)).json()["addresses"]
+    return (await door.ask("GET", "/v1/addresses", customer=customer)).json()["items"]
 
 
 async def test_an_address_is_kept_as_it_was_sealed(door, a_customer):
     customer, address = await a_customer(), an_address(door, line2="Hinterhaus")
 
     added = await add(door, customer, address)
-    read = await door.ask("GET", f"/v1/addresses/{added.json()['address_id']}", customer=customer)
+    read = await door.ask("GET", f"/v1/addresses/{added.json()['id']}", customer=customer)
 
     assert added.status_code == 201
-    assert added.headers["location"] == f"/v1/addresses/{added.json()['address_id']}"
+    assert added.headers["location"] == f"/v1/addresses/{added.json()['id']}"
     identity = {
-        "address_id": added.json()["address_id"],
+        "id": added.json()["id"],
         "subject_id": customer.account_id,
     }
     assert added.json() == {**identity, **address}
@@ -75,7 +75,7 @@ async def test_adding_the_same_request_twice_or_at_once_is_one_address(door, a_c
     once_more = await add(door, customer, key=key)
 
     assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.json()["address_id"] for answer in [*answers, once_more]}) == 1
+    assert len({answer.json()["id"] for answer in [*answers, once_more]}) == 1
     assert len(await listed(door, customer)) == 1
 
 
@@ -103,13 +103,13 @@ async def test_there_are_twenty_addresses_at_most_however_fast_they_come(door, a
     assert statuses == [201] * MOST + [409] * 5
     kept = await listed(door, customer)
     assert len(kept) == MOST
-    await door.ask("DELETE", f"/v1/addresses/{kept[0]['address_id']}", customer=customer)
+    await door.ask("DELETE", f"/v1/addresses/{kept[0]['id']}", customer=customer)
     assert (await add(door, customer)).status_code == 201
 
 
 async def test_replacing_an_address_twice_is_the_same_as_once(door, a_customer):
     customer = await a_customer()
-    address_id = (await add(door, customer)).json()["address_id"]
+    address_id = (await add(door, customer)).json()["id"]
     new = an_address(door, recipient="Ada King", region="Berlin", postal_code=None)
     path = f"/v1/addresses/{address_id}"
 
@@ -118,7 +118,7 @@ async def test_replacing_an_address_twice_is_the_same_as_once(door, a_customer):
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].json() == answers[1].json()
     assert answers[0].json() == {
-        "address_id": address_id,
+        "id": address_id,
         "subject_id": customer.account_id,
         **new,
     }
@@ -127,7 +127,7 @@ async def test_replacing_an_address_twice_is_the_same_as_once(door, a_customer):
 
 async def test_a_removed_address_is_gone(door, a_customer):
     customer = await a_customer()
-    path = f"/v1/addresses/{(await add(door, customer)).json()['address_id']}"
+    path = f"/v1/addresses/{(await add(door, customer)).json()['id']}"
 
     removed = await door.ask("DELETE", path, customer=customer)
     again = await door.ask("DELETE", path, customer=customer)
@@ -142,7 +142,7 @@ async def test_a_removed_address_is_gone(door, a_customer):
 async def test_a_strangers_address_looks_like_no_address(door, a_customer):
     customer, stranger = await a_customer(), await a_customer()
     address = (await add(door, customer)).json()
-    theirs, nothing = f"/v1/addresses/{address['address_id']}", f"/v1/addresses/{mint('adr')}"
+    theirs, nothing = f"/v1/addresses/{address['id']}", f"/v1/addresses/{mint('adr')}"
 
     for method, body in (("GET", None), ("PUT", an_address(door)), ("DELETE", None)):
         answers = [
@@ -157,7 +157,7 @@ async def test_a_strangers_address_looks_like_no_address(door, a_customer):
 
 async def test_only_customers_reach_addresses_services_and_staff_do_not(door, a_customer):
     customer = await a_customer()
-    path = f"/v1/addresses/{(await add(door, customer)).json()['address_id']}"
+    path = f"/v1/addresses/{(await add(door, customer)).json()['id']}"
     body = an_address(door)
 
     for kind, actor in (("service", "svc_orders"), ("staff", mint("stf")), ("visitor", "visitor")):

@@ -70,7 +70,7 @@ async def an_eventful_day(door, a_person):
     what is readable to the gateway alone, and what only its owner knows."""
     person, stranger, elsewhere = a_person(), a_person(), a_person()
     stranger.email = person.email
-    begun = (await door.register(person)).json()["registration_id"]
+    begun = (await door.register(person)).json()["id"]
     code = (await door.letter(person))["facts"]["code"]
     await door.confirm(begun, "99999999")
     await door.confirm(begun, code)
@@ -88,7 +88,7 @@ async def an_eventful_day(door, a_person):
     keys = {"idempotency_key": "call me Ada", "privity_fingerprint": "f" * 43}
     added = await door.ask("POST", "/v1/addresses", address, customer=customer, **keys)
     assert added.status_code == 201
-    await door.ask("GET", f"/v1/addresses/{added.json()['address_id']}", customer=customer)
+    await door.ask("GET", f"/v1/addresses/{added.json()['id']}", customer=customer)
     wish = {
         "email": door.sealing.seal("user.contact.email", elsewhere.email),
         "email_index": door.sealing.index("user.contact.email", elsewhere.email),
@@ -146,7 +146,7 @@ async def test_a_letter_outlives_the_process_that_owes_it(process, a_person):
     await process.start()
     gateway.closed = True
 
-    begun = (await process.door.register(person)).json()["registration_id"]
+    begun = (await process.door.register(person)).json()["id"]
     await process.door.tried(person)
     process.stop(signal.SIGKILL)
     gateway.closed = False

@@ -31,10 +31,10 @@ async def test_the_code_from_the_letter_opens_the_account(door, a_person):
 
     begun = await door.register(person)
     letter = await door.letter(person)
-    confirmed = await door.confirm(begun.json()["registration_id"], letter["facts"]["code"])
+    confirmed = await door.confirm(begun.json()["id"], letter["facts"]["code"])
 
     assert begun.status_code == 202
-    assert set(begun.json()) == {"registration_id", "expires_at"}
+    assert set(begun.json()) == {"id", "expires_at"}
     assert letter["template"] == "confirm_registration"
     assert len(letter["facts"]["code"]) == 8
     assert (confirmed.status_code, confirmed.json()) == (200, {"status": "active"})
@@ -94,9 +94,9 @@ async def test_a_password_that_is_easily_guessed_is_refused(door, a_person, pass
 async def test_registering_twice_gives_two_codes_and_one_account(door, a_person):
     person = a_person()
 
-    first = (await door.register(person)).json()["registration_id"]
+    first = (await door.register(person)).json()["id"]
     first_code = (await door.letter(person))["facts"]["code"]
-    second = (await door.register(person)).json()["registration_id"]
+    second = (await door.register(person)).json()["id"]
     second_code = (await door.letter(person, number=2))["facts"]["code"]
 
     assert (await door.confirm(second, first_code)).status_code == 422
@@ -115,7 +115,7 @@ async def test_a_strangers_pending_registration_does_not_keep_the_owner_out(door
     begun = (await door.register(owner)).json()
     code = (await door.letter(owner, number=4))["facts"]["code"]
 
-    assert (await door.confirm(begun["registration_id"], code)).status_code == 200
+    assert (await door.confirm(begun["id"], code)).status_code == 200
     assert (await door.sign_in(owner)).status_code == 201
     assert (await door.sign_in(stranger)).status_code == 401
 
@@ -137,17 +137,17 @@ async def test_the_owner_is_told_when_somebody_registers_their_address(door, a_c
             break
         await asyncio.sleep(0.02)
     assert await accounts(door, owner.person.email) == ["active"]
-    assert (await door.confirm(begun["registration_id"], "00000000")).status_code == 422
+    assert (await door.confirm(begun["id"], "00000000")).status_code == 422
 
 
 async def test_all_ways_of_having_no_valid_code_look_the_same(door, a_person, a_customer, clock):
     owner, person, late = await a_customer(), a_person(), a_person()
     stranger = a_person()
     stranger.email = owner.person.email
-    taken = (await door.register(stranger)).json()["registration_id"]
-    wrong = (await door.register(person)).json()["registration_id"]
+    taken = (await door.register(stranger)).json()["id"]
+    wrong = (await door.register(person)).json()["id"]
     code = (await door.letter(person))["facts"]["code"]
-    expired = (await door.register(late)).json()["registration_id"]
+    expired = (await door.register(late)).json()["id"]
     expired_code = (await door.letter(late))["facts"]["code"]
     other = f"{(int(code) + 1) % 10**8:08d}"
 
@@ -169,7 +169,7 @@ async def test_all_ways_of_having_no_valid_code_look_the_same(door, a_person, a_
 
 async def test_of_twenty_wrong_codes_at_once_five_are_judged(door, a_person):
     person = a_person()
-    begun = (await door.register(person)).json()["registration_id"]
+    begun = (await door.register(person)).json()["id"]
     code = (await door.letter(person))["facts"]["code"]
     guesses = [f"{(int(code) + n) % 10**8:08d}" for n in range(1, 20)]
 
@@ -186,7 +186,7 @@ async def test_of_twenty_wrong_codes_at_once_five_are_judged(door, a_person):
 
 async def test_a_code_may_be_repeated_when_the_answer_was_lost(door, a_person):
     person = a_person()
-    begun = (await door.register(person)).json()["registration_id"]
+    begun = (await door.register(person)).json()["id"]
     code = (await door.letter(person))["facts"]["code"]
 
     answers = [await door.confirm(begun, code) for _ in range(8)]
@@ -197,7 +197,7 @@ async def test_a_code_may_be_repeated_when_the_answer_was_lost(door, a_person):
 
 async def test_a_code_may_be_typed_in_groups(door, a_person):
     person = a_person()
-    begun = (await door.register(person)).json()["registration_id"]
+    begun = (await door.register(person)).json()["id"]
     code = (await door.letter(person))["facts"]["code"]
 
     assert (await door.confirm(begun, f"{code[:4]} {code[4:]}")).status_code == 200
@@ -207,7 +207,7 @@ async def test_of_confirmations_that_race_for_one_address_one_wins(door, a_perso
     person = a_person()
     codes = {}
     for number in range(1, 6):
-        begun = (await door.register(person)).json()["registration_id"]
+        begun = (await door.register(person)).json()["id"]
         codes[begun] = (await door.letter(person, number=number))["facts"]["code"]
 
     answers = await asyncio.gather(
@@ -238,7 +238,7 @@ async def test_a_letter_that_did_not_get_through_is_sent_again_as_the_same(door,
 async def test_a_letter_that_waited_while_the_address_got_its_owner_becomes_another(door, a_person):
     owner, late = a_person(), a_person()
     late.email = owner.email
-    begun = (await door.register(owner)).json()["registration_id"]
+    begun = (await door.register(owner)).json()["id"]
     code = (await door.letter(owner))["facts"]["code"]
     door.gateway.closed = True
 

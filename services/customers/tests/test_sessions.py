@@ -37,7 +37,7 @@ async def test_signing_in_twice_is_two_sessions_that_end_apart(door, a_customer)
 async def test_the_same_password_from_another_keyboard_is_the_same(door, a_person):
     person = a_person()
     person.password = "caf\u00e9 au lait \ufb01ne"
-    begun = (await door.register(person)).json()["registration_id"]
+    begun = (await door.register(person)).json()["id"]
     await door.confirm(begun, (await door.letter(person))["facts"]["code"])
 
     answer = await door.sign_in(person, "cafe\u0301 au lait fine")
@@ -174,18 +174,18 @@ async def test_customers_see_their_own_living_sessions_and_only_times(door, a_cu
     ended = await door.signed_in(customer.person)
     await door.ask("DELETE", "/v1/sessions/current", customer=ended)
 
-    seen = (await door.ask("GET", "/v1/sessions", customer=customer)).json()["sessions"]
+    seen = (await door.ask("GET", "/v1/sessions", customer=customer)).json()["items"]
     clock.ahead = timedelta(days=7, seconds=1)
-    later = (await door.ask("GET", "/v1/sessions", customer=customer)).json()["sessions"]
+    later = (await door.ask("GET", "/v1/sessions", customer=customer)).json()["items"]
 
-    assert {(one["session_id"], one["current"]) for one in seen} == {
+    assert {(one["id"], one["current"]) for one in seen} == {
         (customer.session_id, True),
         (second.session_id, False),
     }
     assert {one["subject_id"] for one in seen} == {customer.account_id}
     assert set(seen[0]) == {
         "subject_id",
-        "session_id",
+        "id",
         "started_at",
         "refreshed_at",
         "ends_at",

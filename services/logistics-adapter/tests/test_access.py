@@ -69,15 +69,15 @@ async def test_staff_list_their_site_page_by_page(api: Api, gateway: Gateway, pa
         await api.until(order_id, "blocked")  # there is no route
 
     first = (await api("GET", "/v1/shipments", DISPATCHER, state="blocked", limit="2")).json()
-    rest = (await api("GET", "/v1/shipments", DISPATCHER, after=first["next"])).json()
+    rest = (await api("GET", "/v1/shipments", DISPATCHER, cursor=first["next_cursor"])).json()
 
-    listed = [*first["shipments"], *rest["shipments"]]
+    listed = [*first["items"], *rest["items"]]
     assert [s["order_id"] for s in listed] == here
-    assert rest["next"] is None
+    assert rest["next_cursor"] is None
     assert elsewhere.order_id not in {s["order_id"] for s in listed}
     assert not {"recipient", "phone", "line1"} & listed[0].keys()
     none = (await api("GET", "/v1/shipments", DISPATCHER, state="delivered")).json()
-    assert none["shipments"] == []
+    assert none["items"] == []
 
 
 async def test_a_site_dispatches_its_own_shipments_alone(api: Api, pack: Pack) -> None:
@@ -95,7 +95,7 @@ async def test_routes_are_set_listed_and_removed_by_staff(api: Api) -> None:
 
     for _ in range(2):
         assert (await api("PUT", path, OWNER, choice)).status_code == 200
-    [listed] = (await api("GET", "/v1/carrier-routes", OWNER)).json()["routes"]
+    [listed] = (await api("GET", "/v1/carrier-routes", OWNER)).json()["items"]
     assert (listed["country"], listed["recipient_id"]) == ("ES", CARRIER)
     assert (await api("DELETE", path, OWNER)).status_code == 204
     assert (await api("DELETE", path, OWNER)).status_code == 404

@@ -42,7 +42,7 @@ class NewAddress(Contract, group="address"):
 
 
 class AddressView(Contract, subject="subject_id", scope="account/subject_id"):
-    address_id: AddressId
+    id: AddressId
     subject_id: SubjectId
     recipient: Name
     phone: Phone
@@ -55,7 +55,7 @@ class AddressView(Contract, subject="subject_id", scope="account/subject_id"):
 
 
 class Addresses(Contract):
-    addresses: list[AddressView]
+    items: list[AddressView]
 
 
 class Lean(APIRoute):
@@ -99,7 +99,7 @@ router.add_api_route(
 
 @router.get("", response_model=Addresses, openapi_extra=route(purposes=["self_service"]))
 async def own_addresses(subject: Subject, tx: Transaction) -> object:
-    return {"addresses": [_view(one) for one in await address_book.everything(tx, subject)]}
+    return {"items": [_view(one) for one in await address_book.everything(tx, subject)]}
 
 
 @router.post(
@@ -151,4 +151,4 @@ def _place(body: NewAddress) -> Place:
 
 def _view(address: Address) -> dict[str, object]:
     fields = {name: getattr(address, name) for name in NewAddress.model_fields}
-    return {"address_id": address.id, "subject_id": address.account_id, **fields}
+    return {"id": address.id, "subject_id": address.account_id, **fields}

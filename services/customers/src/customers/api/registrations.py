@@ -34,7 +34,7 @@ class NewRegistration(Contract):
 
 
 class RegistrationBegun(Contract):
-    registration_id: RegistrationId
+    id: RegistrationId
     expires_at: Timestamp
 
 
@@ -70,7 +70,7 @@ async def register(
         begun = await registration.begin(
             tx, applicant, account_id=caller.new_id, password_hash=password_hash, now=now
         )
-    return {"registration_id": begun.id, "expires_at": begun.expires_at}
+    return {"id": begun.id, "expires_at": begun.expires_at}
 
 
 @router.post(

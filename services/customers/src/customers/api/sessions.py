@@ -50,7 +50,7 @@ class SessionOpened(Contract, subject="account_id"):
 
 class SessionView(Contract, subject="subject_id"):
     subject_id: SubjectId
-    session_id: SessionId
+    id: SessionId
     started_at: Timestamp
     refreshed_at: Timestamp
     ends_at: Timestamp
@@ -58,7 +58,7 @@ class SessionView(Contract, subject="subject_id"):
 
 
 class Sessions(Contract):
-    sessions: list[SessionView]
+    items: list[SessionView]
 
 
 @router.post(
@@ -107,10 +107,10 @@ async def refresh(
 @router.get("", response_model=Sessions, openapi_extra=route(purposes=["self_service"]))
 async def own_sessions(subject: Subject, caller: Customer, tx: Transaction, now: Now) -> object:
     return {
-        "sessions": [
+        "items": [
             {
                 "subject_id": one.account_id,
-                "session_id": one.id,
+                "id": one.id,
                 "started_at": one.started_at,
                 "refreshed_at": one.refreshed_at,
                 "ends_at": one.ends_at,

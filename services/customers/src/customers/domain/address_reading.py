@@ -17,7 +17,7 @@ from privity_database import DatabaseUnavailable
 
 TIMEOUT_SECONDS = 5
 _ONE = """
-    SELECT id AS address_id, account_id AS subject_id,
+    SELECT id, account_id AS subject_id,
            recipient, phone, line1, line2, city, region, postal_code, country
     FROM addresses WHERE id = $1 AND account_id = $2
 """

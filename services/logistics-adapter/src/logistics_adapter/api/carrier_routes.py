@@ -30,12 +30,12 @@ class CarrierRouteView(Contract):
 
 
 class CarrierRoutes(Contract):
-    routes: list[CarrierRouteView]
+    items: list[CarrierRouteView]
 
 
 @router.get("", response_model=CarrierRoutes, openapi_extra=route(purposes=PURPOSES))
 async def list_routes(tx: Transaction, caller: Staff) -> object:
-    return {"routes": await routing.listed(tx)}
+    return {"items": await routing.listed(tx)}
 
 
 @router.put("/{country}", response_model=CarrierRouteView, openapi_extra=route(purposes=PURPOSES))

@@ -75,10 +75,10 @@ class ShipmentSummary(Contract, subject="subject_id"):
 
 
 class ShipmentPage(Contract):
-    """Oldest first. `next` is the `after` of the following page."""
+    """Oldest first. `next_cursor` is the `cursor` of the following page."""
 
-    shipments: list[ShipmentSummary]
-    next: ShipmentId | None
+    items: list[ShipmentSummary]
+    next_cursor: ShipmentId | None
 
 
 @router.get(
@@ -110,18 +110,18 @@ async def list_shipments(
     tx: Transaction,
     caller: Staff,
     state: Annotated[ShipmentState | None, Query()] = None,
-    after: Annotated[ShipmentId | None, Query()] = None,
+    cursor: Annotated[ShipmentId | None, Query()] = None,
     limit: Annotated[int, OPERATIONAL, Query(), Field(ge=1, le=100)] = 50,
 ) -> object:
     query = select(Shipment).where(access.reach(caller)).order_by(Shipment.id).limit(limit + 1)
     if state is not None:
         query = query.where(Shipment.state == state)
-    if after is not None:
-        query = query.where(Shipment.id > after)
+    if cursor is not None:
+        query = query.where(Shipment.id > cursor)
     found = (await tx.scalars(query)).all()
     return {
-        "shipments": found[:limit],
-        "next": found[limit - 1].id if len(found) > limit else None,
+        "items": found[:limit],
+        "next_cursor": found[limit - 1].id if len(found) > limit else None,
     }
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import asyncpg
 import httpx
+import psutil
 
 from privacy_gateway.domain.tokens import minting
 from privacy_gateway.domain.tokens.jose import TokenSigner
@@ -160,6 +161,29 @@ def _measure(url: str, requests: Path, seconds: float, connections: int) -> dict
     return measured
 
 
+def _processor_seconds(process_id: int) -> float:
+    """Of a process and its children, so far."""
+    process = psutil.Process(process_id)
+    family = [process, *process.children(recursive=True)]
+    return sum(sum(member.cpu_times()[:2]) for member in family)
+
+
+def _costs(stack: Stack, requests: Path, asked: argparse.Namespace) -> None:
+    """Where a read's microseconds go; hardly moves with what else the machine is doing."""
+    processes = {"gateway": stack.process_id("privacy-gateway")}
+    processes["customers"] = stack.process_id("customers")
+    if stack.owns_postgres:
+        processes["postgres"] = stack.process_id("postgres")
+    before = {name: _processor_seconds(number) for name, number in processes.items()}
+    measured = _measure(stack.url, requests, asked.seconds, asked.connections)
+    reads = measured["requests_per_second"] * asked.seconds
+    costs = {
+        name: (_processor_seconds(number) - before[name]) / reads * 1e6
+        for name, number in processes.items()
+    }
+    print("processor µs a read: " + ", ".join(f"{n} {cost:,.0f}" for n, cost in costs.items()))
+
+
 def _compare(urls: dict[str, str], requests: Path, asked: argparse.Namespace) -> None:
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in urls}
     for url in urls.values():
@@ -213,6 +237,7 @@ def main() -> None:
                 f"{asked.connections} in flight, {asked.rounds} rounds of {asked.seconds:g} s each"
             )
             _compare(urls, Path(file.name), asked)
+            _costs(stack, Path(file.name), asked)
 
 
 if __name__ == "__main__":

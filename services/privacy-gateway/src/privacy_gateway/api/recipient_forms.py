@@ -63,6 +63,9 @@ class NewAgreement(_Form):
     days_until_purge: Annotated[int, Field(ge=0, le=3650)]
 
 
+HASHES: Final = frozenset({"/document_sha256"})
+
+
 class NewStatus(_Form):
     status: Status
 

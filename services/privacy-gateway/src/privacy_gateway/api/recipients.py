@@ -126,7 +126,7 @@ async def one(register: Admitted, recipient_id: str) -> dict[str, Any]:
 async def add_agreement(
     register: Admitted,
     recipient_id: str,
-    body: Annotated[forms.NewAgreement, body_of(forms.NewAgreement)],
+    body: Annotated[forms.NewAgreement, body_of(forms.NewAgreement, random=forms.HASHES)],
     response: Response,
 ) -> dict[str, Any]:
     now = register.now

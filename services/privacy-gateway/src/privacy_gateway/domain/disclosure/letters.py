@@ -129,7 +129,8 @@ def write(
     """`to` as `mailbox` gives it; facts that were checked."""
     message = EmailMessage(policy=SMTP if to.isascii() else SMTPUTF8)
     message["From"] = Address(display_name=shop, addr_spec=sender)
-    message["To"] = Address(addr_spec=to)
+    local, _, domain = to.rpartition("@")
+    message["To"] = Address(username=local, domain=domain)
     message["Subject"] = template.subject
     message["Date"] = now
     message["Message-ID"] = f"<{message_id}@{sender.rpartition('@')[2]}>"

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from privacy_gateway.domain.policy.limits import BREAK_GLASS, Limits, WorkKind
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 CategoryName = Annotated[str, StringConstraints(pattern=r"^(user|system)(\.[a-z_]+)+$")]
 Clause = Annotated[str, StringConstraints(pattern=r"^C[1-7]\.[1-9]$")]
@@ -44,6 +46,10 @@ class Purpose(_Strict):
     clauses: tuple[Clause, ...]
     dpv: Annotated[str, StringConstraints(pattern=r"^dpv:[A-Za-z]+$")]
     forbidden: bool = False
+    # What can tie staff to this purpose, and whether a case opens what it is about (its order) or
+    # everything of its customer.
+    work: tuple[WorkKind, ...] = ()
+    reach: Literal["work", "person"] = "work"
 
 
 class Role(_Strict):
@@ -93,6 +99,7 @@ class PolicyFile(_Strict):
     retention: dict[Name, Retention]
     recipients: dict[Name, RecipientKind]
     trust: dict[str, Trust]
+    limits: Limits
     notice: Notice
 
 
@@ -135,7 +142,13 @@ def load(path: Path) -> PolicyFile:
 
 
 def _gaps(file: PolicyFile) -> list[str]:
-    return [*_category_gaps(file), *_purpose_gaps(file), *_grant_gaps(file), *_share_gaps(file)]
+    return [
+        *_category_gaps(file),
+        *_purpose_gaps(file),
+        *_work_gaps(file),
+        *_grant_gaps(file),
+        *_share_gaps(file),
+    ]
 
 
 def _category_gaps(file: PolicyFile) -> list[str]:
@@ -166,6 +179,25 @@ def _purpose_gaps(file: PolicyFile) -> list[str]:
             for clause in purpose.clauses
             if clause not in file.notice.clauses
         )
+    return gaps
+
+
+def _work_gaps(file: PolicyFile) -> list[str]:
+    gaps = []
+    staff = {name for name, role in file.roles.items() if role.kind == "staff"}
+    for name, purpose in file.purposes.items():
+        by_staff = not staff.isdisjoint(file.rules.get(name, {}))
+        if by_staff and not purpose.work:
+            gaps.append(f"purpose {name}: no kind of work ties staff to it")
+        if ("none" in purpose.work) != (name == BREAK_GLASS):
+            gaps.append(f"purpose {name}: {BREAK_GLASS} alone goes without work")
+        if name == BREAK_GLASS and by_staff and file.limits.break_glass is None:
+            gaps.append(f"purpose {name}: limits.break_glass is missing")
+    gaps.extend(
+        f"limits.budgets: {role} is no role of staff"
+        for role in file.limits.budgets.roles
+        if role not in staff
+    )
     return gaps
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI
 
-from privity_rest import problems
+from privity_rest import logs, problems
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -88,6 +88,7 @@ def service(*, title: str, inbound_key_file: Path | None, lifespan: Lifespan) ->
 
     Without `inbound_key_file` (when only its OpenAPI document is wanted) it answers nobody.
     """
+    logs.configure()
     app = FastAPI(
         title=title,
         version="1",

@@ -55,7 +55,7 @@ from privacy_gateway.domain.vault.kek import KeyFile
 from privacy_gateway.domain.vault.vault import Vault
 from privacy_gateway.settings import Settings
 from privity_database import Database, migrate
-from privity_rest import problems, read_secret
+from privity_rest import logs, problems, read_secret
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -82,6 +82,7 @@ class Parts:
 
 def create_app(settings: Settings | None = None) -> Edge:
     """The application for uvicorn, with its outermost layer."""
+    logs.configure()
     settings = settings or Settings()  # type: ignore[call-arg]  # from the environment
     parts = _parts(settings)
     app = _app(parts)

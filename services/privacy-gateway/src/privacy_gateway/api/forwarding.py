@@ -122,6 +122,7 @@ class Forwarding:
             f"{scope['path']}?{query}" if query else scope["path"],
             headers=journey.caller.headers(journey.request_id) | outgoing.headers,
             body=outgoing.body,
+            timeout_seconds=None,
         )
         if journey.policy.may_revoke_sessions(route.service):
             for session in answer.headers.getall("Privity-Revoke", ()):

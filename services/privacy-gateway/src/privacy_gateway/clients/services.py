@@ -45,6 +45,7 @@ class Services:
                 headers={"Authorization": f"Bearer {read_secret(endpoint.inbound_key_file)}"},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(),  # ours; a timer more for each request costs
                 trust_env=False,
                 skip_auto_headers=("User-Agent", "Accept-Encoding"),
             )
@@ -65,25 +66,31 @@ class Services:
         *,
         headers: Mapping[str, str],
         body: bytes | None = None,
-        timeout_seconds: float = 10,
+        timeout_seconds: float | None = 10,
     ) -> UpstreamAnswer:
         """`path` holds the query, already encoded; `headers` say who is asking.
 
+        `timeout_seconds` is None where the caller has a deadline of their own.
         Raises ServiceUnavailable.
         """
         sent = dict(headers)
         if body is not None:
             sent["Content-Type"] = "application/json"
         try:
-            async with (
-                asyncio.timeout(timeout_seconds),
-                self._sessions[service].request(
-                    method, path, data=body, headers=sent, allow_redirects=False
-                ) as response,
-            ):
-                content = await response.content.read(LONGEST_ANSWER)
-                if not response.content.at_eof():
-                    raise ServiceUnavailable(f"{service} answers without end")
-                return UpstreamAnswer(response.status, response.headers, content)
+            if timeout_seconds is None:
+                return await self._exchange(service, method, path, sent, body)
+            async with asyncio.timeout(timeout_seconds):
+                return await self._exchange(service, method, path, sent, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise ServiceUnavailable(f"{service} does not answer: {type(exc).__name__}") from None
+
+    async def _exchange(
+        self, service: str, method: str, path: str, headers: dict[str, str], body: bytes | None
+    ) -> UpstreamAnswer:
+        async with self._sessions[service].request(
+            method, path, data=body, headers=headers, allow_redirects=False
+        ) as response:
+            content = await response.content.read(LONGEST_ANSWER)
+            if not response.content.at_eof():
+                raise ServiceUnavailable(f"{service} answers without end")
+            return UpstreamAnswer(response.status, response.headers, content)

@@ -124,7 +124,7 @@ def _driver_url(stack: Stack, database: str, *, owner: bool = False) -> str:
 
 
 @contextlib.contextmanager
-def _serving(module: str, environment: dict[str, str]) -> Iterator[str]:
+def _serving(module: str, environment: dict[str, str]) -> Iterator[tuple[str, int]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -141,7 +141,7 @@ def _serving(module: str, environment: dict[str, str]) -> Iterator[str]:
                 httpx.get(f"{url}/openapi.json")
                 break
             time.sleep(0.1)
-        yield url
+        yield url, process.pid
     finally:
         process.terminate()
         process.wait()
@@ -168,20 +168,25 @@ def _processor_seconds(process_id: int) -> float:
     return sum(sum(member.cpu_times()[:2]) for member in family)
 
 
-def _costs(stack: Stack, requests: Path, asked: argparse.Namespace) -> None:
-    """Where a read's microseconds go; hardly moves with what else the machine is doing."""
-    processes = {"gateway": stack.process_id("privacy-gateway")}
-    processes["customers"] = stack.process_id("customers")
-    if stack.owns_postgres:
-        processes["postgres"] = stack.process_id("postgres")
-    before = {name: _processor_seconds(number) for name, number in processes.items()}
-    measured = _measure(stack.url, requests, asked.seconds, asked.connections)
-    reads = measured["requests_per_second"] * asked.seconds
-    costs = {
-        name: (_processor_seconds(number) - before[name]) / reads * 1e6
-        for name, number in processes.items()
+def _costs(stack: Stack, plain: tuple[str, int], requests: Path, asked: argparse.Namespace) -> None:
+    """Where a read's microseconds go; moves less than speed with what else the machine does."""
+    ours = {
+        "gateway": stack.process_id("privacy-gateway"),
+        "customers": stack.process_id("customers"),
     }
-    print("processor µs a read: " + ", ".join(f"{n} {cost:,.0f}" for n, cost in costs.items()))
+    theirs = {"plain": plain[1]}
+    if stack.owns_postgres:
+        ours["postgres"] = theirs["postgres"] = stack.process_id("postgres")
+    for name, url, processes in (("gateway", stack.url, ours), ("plain", plain[0], theirs)):
+        before = {each: _processor_seconds(number) for each, number in processes.items()}
+        measured = _measure(url, requests, asked.seconds, asked.connections)
+        reads = measured["requests_per_second"] * asked.seconds
+        costs = {
+            each: (_processor_seconds(number) - before[each]) / reads * 1e6
+            for each, number in processes.items()
+        }
+        shown = ", ".join(f"{each} {cost:,.0f}" for each, cost in costs.items())
+        print(f"processor µs a read, {name}: {shown}")
 
 
 def _compare(urls: dict[str, str], requests: Path, asked: argparse.Namespace) -> None:
@@ -227,17 +232,21 @@ def main() -> None:
                 "conventional",
                 {
                     **database,
-                    "BENCH_PLAIN_URL": plain,
+                    "BENCH_PLAIN_URL": plain[0],
                     "BENCH_TOKEN_KEYS": httpx.get(f"{stack.url}/.well-known/jwks.json").text,
                 },
             ) as conventional,
         ):
-            urls = {"gateway": stack.url, "plain": plain, "conventional gateway": conventional}
+            urls = {
+                "gateway": stack.url,
+                "plain": plain[0],
+                "conventional gateway": conventional[0],
+            }
             print(
                 f"{asked.connections} in flight, {asked.rounds} rounds of {asked.seconds:g} s each"
             )
             _compare(urls, Path(file.name), asked)
-            _costs(stack, Path(file.name), asked)
+            _costs(stack, plain, Path(file.name), asked)
 
 
 if __name__ == "__main__":

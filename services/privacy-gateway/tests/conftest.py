@@ -2,19 +2,24 @@
 
 import asyncio
 import contextlib
+import shutil
+import tempfile
 from pathlib import Path
 
 import asyncpg
 import pytest
 import uvicorn
+from aiohttp import web
 
 import privacy_gateway
 from privacy_gateway.clients.line import for_driver
+from privacy_gateway.clients.services import Services
 from privacy_gateway.domain.audit.access import Access, FieldAccess
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.vault.data_keys import DataKeys
 from privacy_gateway.domain.vault.kek import KeyFile
 from privacy_gateway.domain.vault.vault import Vault
+from privacy_gateway.settings import Endpoint
 from privity_contracts import ids
 from privity_database import migrate
 
@@ -138,3 +143,64 @@ def reading(customer, clerk):
         return Access(**described)
 
     return make
+
+
+class Behind:
+    """Small services behind the gateway, on real sockets: they answer what they are told to."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.answers = {}
+        self.asked = []
+
+    def says(self, service, path, body=None, *, method="GET", status=200):
+        self.answers[service, method, path] = (status, body)
+
+    def endpoint(self, service):
+        key = self.folder / f"{service}.key"
+        if not key.exists():
+            key.touch(mode=0o600)
+            key.write_text("k" * 32)
+        contract = self.folder / f"{service}.json"
+        if not contract.exists():
+            contract.write_text('{"paths": {}}')
+        return Endpoint(
+            socket=self.folder / f"{service}.sock",
+            contract=contract,
+            inbound_key_file=key,
+            outbound_key_file=key,
+        )
+
+    async def start(self, service, stack):
+        async def answer(request):
+            body = await request.read()
+            self.asked.append((service, request.method, request.path, request.headers, body))
+            found = self.answers.get((service, request.method, request.path), (404, None))
+            status, content = found if not callable(found[1]) else await found[1](request)
+            return web.json_response(content, status=status)
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.UnixSite(runner, str(self.endpoint(service).socket)).start()
+
+
+@pytest.fixture
+async def behind():
+    # A socket's path is short; pytest's own folders are not.
+    folder = Path(tempfile.mkdtemp(prefix="privity-"))
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
+        standing = Behind(folder)
+        for service in ("customers", "orders"):
+            await standing.start(service, stack)
+        yield standing
+
+
+@pytest.fixture
+async def services(behind):
+    endpoints = {name: behind.endpoint(name) for name in ("customers", "orders")}
+    async with Services(endpoints) as opened:
+        yield opened

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +35,13 @@ from privacy_gateway.clients.webhooks import Webhooks
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.audit.query import Records
 from privacy_gateway.domain.contracts import public
+from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.disclosure.record import Means
-from privacy_gateway.domain.passage.contracts import Contracts, load_documents
+from privacy_gateway.domain.passage.contracts import ContractsInForce, load_documents
 from privacy_gateway.domain.passage.inbound import Inbound
 from privacy_gateway.domain.passage.outbound import Outbound
-from privacy_gateway.domain.policy import Policy, load
-from privacy_gateway.domain.policy.file import in_force
+from privacy_gateway.domain.policy import Policy
+from privacy_gateway.domain.policy.in_force import PolicyInForce
 from privacy_gateway.domain.staff import file as staff_file
 from privacy_gateway.domain.staff.entrance import Entrance
 from privacy_gateway.domain.staff.passwords import Passwords
@@ -53,6 +53,7 @@ from privacy_gateway.domain.tokens.sessions import CustomerSessions
 from privacy_gateway.domain.vault.data_keys import DataKeys
 from privacy_gateway.domain.vault.kek import KeyFile
 from privacy_gateway.domain.vault.vault import Vault
+from privacy_gateway.domain.work import Work
 from privacy_gateway.settings import Settings
 from privity_database import Database, migrate
 from privity_rest import logs, problems, read_secret
@@ -65,7 +66,7 @@ class Parts:
     """What lives as long as the process."""
 
     settings: Settings
-    policy: Policy
+    policies: PolicyInForce
     database: Database
     keys: DataKeys
     vault: Vault
@@ -79,6 +80,10 @@ class Parts:
     revocations: Revocations
     passwords: Passwords
 
+    @property
+    def policy(self) -> Policy:
+        return self.policies.current
+
 
 def create_app(settings: Settings | None = None) -> Edge:
     """The application for uvicorn, with its outermost layer."""
@@ -86,15 +91,14 @@ def create_app(settings: Settings | None = None) -> Edge:
     settings = settings or Settings()  # type: ignore[call-arg]  # from the environment
     parts = _parts(settings)
     app = _app(parts)
-    contracts = Contracts(
+    offer = Offer(
         load_documents({name: end.contract for name, end in settings.services.items()}),
-        parts.policy,
         own_paths=frozenset(getattr(route, "path", "") for route in app.routes),
     )
     app.state.public_contract = public.document(
-        contracts.routes, title="Privity", server=settings.public_url
+        offer.routes, title="Privity", server=settings.public_url
     )
-    inbound = Inbound(contracts, vault=parts.vault, audit=parts.audit, services=parts.services)
+    inbound = Inbound(vault=parts.vault, audit=parts.audit, services=parts.services)
     reception = Reception(
         app,
         authenticator=Authenticator(
@@ -105,9 +109,9 @@ def create_app(settings: Settings | None = None) -> Edge:
             },
         ),
         forwarding=Forwarding(
-            contracts,
+            ContractsInForce(offer, parts.policies),
             inbound=inbound,
-            outbound=Outbound(contracts, vault=parts.vault, audit=parts.audit),
+            outbound=Outbound(vault=parts.vault, audit=parts.audit),
             services=parts.services,
             audit=parts.audit,
             sessions=CustomerSessions(parts.signer, parts.revocations),
@@ -121,8 +125,6 @@ def create_app(settings: Settings | None = None) -> Edge:
 
 
 def _parts(settings: Settings) -> Parts:
-    files = [load(path) for path in sorted(settings.policy_dir.glob("*.yaml"))]
-    policy = Policy(in_force(files, now=datetime.now(UTC)))
     secrets = settings.secrets_dir
     keks = KeyFile.read_or_create(secrets / "key-encryption.json")
     keys = DataKeys(settings.keys_database_url.get_secret_value(), keks)
@@ -136,7 +138,7 @@ def _parts(settings: Settings) -> Parts:
     database = Database(database_url, application_name="privacy-gateway")
     return Parts(
         settings=settings,
-        policy=policy,
+        policies=PolicyInForce(settings.policy_dir),
         database=database,
         keys=keys,
         vault=vault,
@@ -169,7 +171,7 @@ def _app(parts: Parts) -> FastAPI:
     )
     problems.install(app)
     app.state.settings = parts.settings
-    app.state.policy = parts.policy
+    app.state.policies = parts.policies
     app.state.vault = parts.vault
     app.state.audit = parts.audit
     app.state.records = parts.records
@@ -178,7 +180,7 @@ def _app(parts: Parts) -> FastAPI:
     app.state.mail = parts.mail
     app.state.means = Means(
         database=parts.database,
-        policy=parts.policy,
+        policies=parts.policies,
         vault=parts.vault,
         audit=parts.audit,
         keks=parts.keks,
@@ -196,6 +198,7 @@ def _app(parts: Parts) -> FastAPI:
         database=parts.database,
         audit=parts.audit,
         policy=lambda: parts.policy,
+        work=Work(parts.services, policy=lambda: parts.policy),
     )
     app.include_router(staff.router(entrance))
     app.include_router(grants.router(exchange=exchange, signer=parts.signer))

@@ -24,6 +24,7 @@ from privacy_gateway.domain.tokens import minting
 from privacy_gateway.domain.tokens.authenticator import Authenticator
 from privacy_gateway.domain.tokens.exchange import TokenExchange
 from privacy_gateway.domain.tokens.jose import InvalidToken, TokenSigner
+from privacy_gateway.domain.work import Work
 from privacy_gateway.models import Revocation, SignInAttempts, StaffMember
 from privity_contracts import ids
 from privity_rest import problems
@@ -36,7 +37,7 @@ ORDER = f"order/{ids.mint('ord')}"
 
 
 @pytest.fixture
-async def door(serve, database, signer, revocations, log):
+async def door(serve, database, signer, revocations, log, services):
     """The gateway's own endpoints over HTTP, with everything real behind them."""
     policy = Policy(load(POLICY))
     passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
@@ -46,6 +47,7 @@ async def door(serve, database, signer, revocations, log):
         database=database,
         audit=log,
         policy=lambda: policy,
+        work=Work(services, policy=lambda: policy),
     )
     entrance = Entrance(
         database=database, signer=signer, audit=log, policy=lambda: policy, passwords=passwords
@@ -88,6 +90,11 @@ async def identity(sign_in):
 def detail(**changes):
     described = {"type": "privity_access", "purpose": "warehousing", "work": "site/main"} | changes
     return {name: value for name, value in described.items() if value is not ...}
+
+
+def an_order(order_id):
+    moment = "2026-11-22T10:00:00Z"
+    return {"id": order_id, "site": "main", "state": "paid", "updated_at": moment}
 
 
 @pytest.fixture
@@ -207,8 +214,13 @@ async def test_the_answer_says_beforehand_what_the_grant_will_yield(ask):
     assert "user.contact.email" in granted["yields"]["withhold"]
 
 
-async def test_a_grant_for_an_order_names_it_only_by_a_tag_in_the_record(ask, door, recorded):
-    answer = await ask(detail(purpose="enquiries", work=ORDER))
+async def test_a_grant_for_an_order_names_it_only_by_a_tag_in_the_record(
+    ask, door, recorded, behind
+):
+    order_id = ORDER.removeprefix("order/")
+    behind.says("orders", f"/v1/{ORDER.replace('order/', 'orders/')}", an_order(order_id))
+
+    answer = await ask(detail(purpose="order_verification", work=ORDER))
 
     assert opens(door, answer.json()["access_token"]).work == ORDER
     record = await recorded()

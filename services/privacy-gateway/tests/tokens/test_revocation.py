@@ -77,6 +77,8 @@ def test_a_staff_member_is_known_by_their_grant(authenticator, signer, session):
         role="warehouse",
         purpose="warehousing",
         work="site/main",
+        work_subject=None,
+        work_scopes={"order/*"},
         categories={"user.name"},
         now=NOW,
     )
@@ -86,6 +88,7 @@ def test_a_staff_member_is_known_by_their_grant(authenticator, signer, session):
     assert (caller.kind, caller.actor, caller.subject) == ("staff", staff, None)
     assert (caller.role, caller.purpose, caller.work) == ("warehouse", "warehousing", "site/main")
     assert caller.categories == {"user.name"}
+    assert (caller.work_subject, caller.work_scopes) == (None, {"order/*"})
 
 
 def test_nobody_at_all_is_a_visitor(authenticator):
@@ -109,7 +112,9 @@ def test_an_identity_token_opens_nothing(authenticator, signer, session):
         {"role": "support"},
         {"kind": "staff", "role": "support", "work": "site/main"},
         {"kind": "staff", "sub": ids.mint("stf"), "role": "support"},
-        {"kind": "staff", "sub": ids.mint("stf"), "work": "site/main"},
+        {"kind": "staff", "sub": ids.mint("stf"), "work": "site/main", "work_scopes": ["order/*"]},
+        # Bound to work, and nothing says what that covers.
+        {"kind": "staff", "sub": ids.mint("stf"), "role": "support", "work": "site/main"},
         {"kind": "staff_identity"},
     ],
 )
@@ -211,7 +216,8 @@ async def test_a_revocation_counts_at_once_where_it_is_made(
 async def test_closing_the_work_ends_its_grants(authenticator, revocations, signer, session):
     work = f"order/{ids.mint('ord')}"
     who = {"staff": ids.mint("stf"), "session": session, "categories": None}
-    mint = who | {"role": "support", "purpose": "enquiries", "now": NOW}
+    covers = {"work_subject": None, "work_scopes": {work}}
+    mint = who | covers | {"role": "support", "purpose": "enquiries", "now": NOW}
     grant = minting.grant_token(signer, **mint, work=work).token
     other = minting.grant_token(signer, **mint, work="site/main").token
     assert not refused(authenticator, grant)

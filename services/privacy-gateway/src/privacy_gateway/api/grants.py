@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 
 from privacy_gateway.api import arrival
 from privacy_gateway.domain.intake.form import MalformedForm, parse_form
-from privacy_gateway.domain.tokens.exchange import InvalidRequest, OAuthRefusal, TokenExchange
+from privacy_gateway.domain.tokens.asked import InvalidRequest, OAuthRefusal
+from privacy_gateway.domain.tokens.exchange import TokenExchange
 from privacy_gateway.domain.tokens.jose import TokenSigner
 from privity_rest import Refusal, Unavailable
 

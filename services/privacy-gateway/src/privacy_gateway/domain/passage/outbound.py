@@ -7,7 +7,6 @@ import structlog
 from privacy_gateway.domain.audit.access import Kind, Receipt
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.contracts.answer import AnswerPlan, Found, NotAsPromised, Withheld
-from privacy_gateway.domain.passage.contracts import Contracts
 from privacy_gateway.domain.passage.journey import Journey
 from privacy_gateway.domain.vault.data_keys import KeyDestroyed
 from privacy_gateway.domain.vault.sealing import DoesNotOpen, NotSealed
@@ -23,8 +22,7 @@ class BrokenAnswer(Unavailable):
 
 
 class Outbound:
-    def __init__(self, contracts: Contracts, *, vault: Vault, audit: AuditLog) -> None:
-        self._contracts = contracts
+    def __init__(self, *, vault: Vault, audit: AuditLog) -> None:
         self._vault = vault
         self._audit = audit
 
@@ -35,7 +33,7 @@ class Outbound:
         it cannot be recorded, BrokenAnswer when the service broke its contract.
         """
         caller = journey.caller
-        plan = self._contracts.answer(
+        plan = journey.contracts.answer(
             journey.route, role=caller.role, purpose=caller.purpose, only=caller.categories
         )
         if plan is None:
@@ -132,6 +130,6 @@ def _entitled(journey: Journey, found: Found) -> bool:
     caller = journey.caller
     if caller.kind == "customer":
         return found.subject == caller.subject
-    if caller.kind == "staff" and caller.work is not None and caller.work.startswith("order/"):
-        return found.scope == caller.work
+    if caller.kind == "staff":
+        return caller.covers(subject=found.subject, scope=found.scope)
     return True

@@ -14,7 +14,9 @@ from privity_contracts import ids
 
 
 async def find(tx: AsyncSession, staff_id: str) -> StaffMember | None:
-    return await tx.get(StaffMember, staff_id)
+    """As they are once any change that is under way is done."""
+    # A change ends the tokens issued until then; who reads beside it would get one issued after.
+    return await tx.get(StaffMember, staff_id, with_for_update={"read": True, "key_share": True})
 
 
 async def find_by_username(tx: AsyncSession, username: str) -> StaffMember | None:

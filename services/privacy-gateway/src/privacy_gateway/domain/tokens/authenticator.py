@@ -85,6 +85,8 @@ def _caller(claims: Claims) -> Caller:
     else:
         fits = claims.kind == "staff" and claims.subject.startswith("stf_")
         fits = fits and claims.role is not None and claims.work is not None
+        bound = claims.work_subject is not None or claims.work_scopes is not None
+        fits = fits and (bound or claims.work in _UNBOUND)
     if not fits:
         raise InvalidToken
     return Caller(
@@ -98,6 +100,8 @@ def _caller(claims: Claims) -> Caller:
         token_id=claims.token_id,
         expires_at=claims.expires_at,
         categories=claims.categories,
+        work_subject=claims.work_subject,
+        work_scopes=claims.work_scopes,
     )
 
 
@@ -106,3 +110,4 @@ def _digest(secret: bytes) -> bytes:
 
 
 _NOBODY = b"\0" * 32
+_UNBOUND = ("shop",)

@@ -4,72 +4,25 @@ OAuth 2.0 token exchange (RFC 8693); purpose and work come as authorization deta
 grant, like each refusal, is recorded before it is answered.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from privacy_gateway.domain.audit.access import Access, Decision, Kind
 from privacy_gateway.domain.audit.log import AuditLog
-from privacy_gateway.domain.intake import strict_json
 from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.staff import directory
+from privacy_gateway.domain.tokens import asked as asking
 from privacy_gateway.domain.tokens import minting
+from privacy_gateway.domain.tokens.asked import AccessDenied, Asked, InvalidRequest
 from privacy_gateway.domain.tokens.jose import Claims, InvalidToken, TokenSigner
 from privacy_gateway.domain.tokens.revocation import Revocations
+from privacy_gateway.domain.work import ANYTHING, NotTheirWork, Work, WorkBinding
 from privacy_gateway.models import StaffMember
 from privity_contracts import ids
 from privity_database import Database
-from privity_rest import Malformed, Refusal
 
 SERVICE = "privacy-gateway"
-GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105  # a name
-JWT = "urn:ietf:params:oauth:token-type:jwt"
-DETAIL = "privity_access"
-
-_PARAMETERS = frozenset(
-    {
-        "grant_type",
-        "subject_token",
-        "subject_token_type",
-        "requested_token_type",
-        "authorization_details",
-    }
-)
-_NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
-_WORK = re.compile(r"site/[a-z0-9][a-z0-9-]{0,31}|order/ord_[0-9a-hjkmnp-tv-z]{26}")
-_CATEGORY = re.compile(r"[a-z][a-z_]*(?:\.[a-z][a-z_]*){0,7}")
-
-
-class OAuthRefusal(Refusal):
-    """`code` is OAuth's own (RFC 6749 section 5.2); `detail` is one of our codes."""
-
-
-class InvalidRequest(OAuthRefusal):
-    code = "invalid_request"
-
-
-class UnsupportedGrantType(OAuthRefusal):
-    code = "unsupported_grant_type"
-
-
-class InvalidDetails(OAuthRefusal):
-    code = "invalid_authorization_details"
-
-
-class AccessDenied(OAuthRefusal):
-    code = "access_denied"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What somebody wants a grant for."""
-
-    purpose: str
-    work: str
-    role: str | None
-    categories: frozenset[str] | None
 
 
 class TokenExchange:
@@ -81,6 +34,7 @@ class TokenExchange:
         database: Database,
         audit: AuditLog,
         policy: Callable[[], Policy],
+        work: Work,
     ) -> None:
         """`policy` gives the version in force."""
         self._signer = signer
@@ -88,25 +42,49 @@ class TokenExchange:
         self._database = database
         self._audit = audit
         self._policy = policy
+        self._work = work
 
     async def exchange(
         self, form: Mapping[str, str], *, request_id: str, now: float
     ) -> dict[str, Any]:
         """The answer of RFC 8693, section 2.2.1; raises OAuthRefusal."""
-        _check_parameters(form)
+        asking.check_parameters(form)
         identity = self._identity(form["subject_token"], now=now)
-        asked = _asked(form["authorization_details"])
+        asked = asking.read(form["authorization_details"])
         async with self._database.transaction() as tx:
             member = await directory.find(tx, identity.subject)
         policy = self._policy()
         role, reason = _decide(policy, member, asked)
+        binding = ANYTHING
+        if member is not None and reason is None:
+            try:
+                binding = await self._work.check(
+                    asked.work,
+                    member=member,
+                    purpose=asked.purpose,
+                    request_id=request_id,
+                    now=datetime.fromtimestamp(now, UTC),
+                )
+            except NotTheirWork as refusal:
+                reason = refusal.reason
         record = _record_of(
             policy, identity, asked, role=role, reason=reason, request_id=request_id
         )
         await self._audit.record([record])
         if reason is not None:
             raise AccessDenied(reason)
-        yields = _yields(policy, role, asked)
+        return self._granted(policy, identity, asked, role=role, binding=binding, now=now)
+
+    def _granted(
+        self,
+        policy: Policy,
+        identity: Claims,
+        asked: Asked,
+        *,
+        role: str,
+        binding: WorkBinding,
+        now: float,
+    ) -> dict[str, Any]:
         minted = minting.grant_token(
             self._signer,
             staff=identity.subject,
@@ -114,13 +92,17 @@ class TokenExchange:
             role=role,
             purpose=asked.purpose,
             work=asked.work,
+            work_subject=binding.subject,
+            work_scopes=binding.scopes,
             categories=asked.categories,
+            # When it was asked for: what ends it may have happened since, and is then later.
             now=now,
         )
-        detail = {"type": DETAIL, "purpose": asked.purpose, "work": asked.work, "role": role}
+        detail = {"type": asking.DETAIL, "purpose": asked.purpose, "work": asked.work, "role": role}
+        yields = _yields(policy, role, asked)
         return {
             "access_token": minted.token,
-            "issued_token_type": ACCESS_TOKEN,
+            "issued_token_type": asking.ACCESS_TOKEN,
             "token_type": "Bearer",
             "expires_in": minted.expires_in,
             "authorization_details": [{**detail, "policy": policy.version, "yields": yields}],
@@ -184,59 +166,6 @@ def _record_of(
     )
 
 
-def _check_parameters(form: Mapping[str, str]) -> None:
-    # The standard says to ignore what is unknown; a `scope` that narrows would then be ignored too.
-    if not form.keys() <= _PARAMETERS:
-        raise InvalidRequest("unknown_parameter")
-    if form.get("grant_type") != GRANT_TYPE:
-        raise UnsupportedGrantType("token_exchange_only")
-    if form.get("subject_token_type") not in {ACCESS_TOKEN, JWT} or "subject_token" not in form:
-        raise InvalidRequest("subject_token")
-    if form.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
-        raise InvalidRequest("requested_token_type")
-    if "authorization_details" not in form:
-        raise InvalidDetails("required")
-
-
-def _asked(text: str) -> Asked:
-    """Exactly one detail; several would make a grant that is bound to nothing in particular."""
-    try:
-        details = strict_json.parse(text.encode(), max_bytes=8192)
-    except Malformed:
-        raise InvalidDetails("malformed_json") from None
-    if not isinstance(details, list) or len(details) != 1 or not isinstance(details[0], dict):
-        raise InvalidDetails("one_detail")
-    detail = details[0]
-    if (
-        not {"type", "purpose", "work"}
-        <= detail.keys()
-        <= {
-            "type",
-            "purpose",
-            "work",
-            "role",
-            "categories",
-        }
-    ):
-        raise InvalidDetails("members")
-    if detail["type"] != DETAIL:
-        raise InvalidDetails("type")
-    for member, pattern in (("purpose", _NAME), ("work", _WORK), ("role", _NAME)):
-        value = detail.get(member, "absent")
-        if not isinstance(value, str) or (member in detail and not pattern.fullmatch(value)):
-            raise InvalidDetails(member)
-    categories = _categories(detail["categories"]) if "categories" in detail else None
-    return Asked(detail["purpose"], detail["work"], detail.get("role"), categories)
-
-
-def _categories(value: Any) -> frozenset[str]:
-    if not isinstance(value, list) or not 0 < len(value) <= 64:
-        raise InvalidDetails("categories")
-    if not all(isinstance(name, str) and _CATEGORY.fullmatch(name) for name in value):
-        raise InvalidDetails("categories")
-    return frozenset(value)
-
-
 def _decide(policy: Policy, member: StaffMember | None, asked: Asked) -> tuple[str, str | None]:
     """The role in which it is granted, and why not if it is not."""
     if member is None or not member.active:
@@ -245,9 +174,6 @@ def _decide(policy: Policy, member: StaffMember | None, asked: Asked) -> tuple[s
     role = next((r for r in roles if policy.may(r, asked.purpose)), None)
     if role is None or policy.kind_of(role) != "staff":
         return roles[0] if roles else "none", "purpose_not_allowed"
-    kind, _, name = asked.work.partition("/")
-    if kind == "site" and name not in member.sites:
-        return role, "work_not_yours"
     if asked.categories is not None:
         table = policy.preview(role, asked.purpose)
         if not asked.categories <= {*table["reveal"], *table["mask"]}:

@@ -37,13 +37,17 @@ _TEXT = {
     "purpose": re.compile(r"[a-z][a-z0-9_]{1,39}"),
     "kind": re.compile("|".join(LONGEST_LIFETIME)),
     "role": re.compile(r"[a-z][a-z0-9_]{1,39}"),
-    "work": re.compile(r"[a-z]{1,16}/[a-z0-9][a-z0-9_-]{0,63}"),
+    "work": re.compile(r"[a-z]{1,16}(?:-[a-z]{1,16})?(?:/[a-z0-9][a-z0-9_-]{0,63})?"),
+    "work_subject": re.compile(r"cus_[0-9a-hjkmnp-tv-z]{26}"),
     "sid": re.compile(r"ses_[0-9a-hjkmnp-tv-z]{26}"),
 }
 _TIMES = ("exp", "iat", "nbf")
 _REQUIRED = frozenset({"iss", "aud", "sub", "jti", "purpose", "kind", *_TIMES})
-_ALLOWED = _REQUIRED | {"role", "work", "sid", "categories"}
-_CATEGORY = re.compile(r"[a-z][a-z_]*(?:\.[a-z][a-z_]*){0,7}")
+_LISTS = {
+    "categories": re.compile(r"[a-z][a-z_]*(?:\.[a-z][a-z_]*){0,7}"),
+    "work_scopes": re.compile(r"[a-z]{1,16}/(?:\*|[a-z]{3}_[0-9a-hjkmnp-tv-z]{26})"),
+}
+_ALLOWED = _REQUIRED | {"role", "work", "work_subject", "sid"} | _LISTS.keys()
 _LATEST = 2**40
 
 
@@ -69,6 +73,8 @@ class Claims:
     session: str | None = None
     categories: frozenset[str] | None = None
     """Fewer than the purpose would yield, when the holder asked for fewer."""
+    work_subject: str | None = None
+    work_scopes: frozenset[str] | None = None
 
 
 class TokenSigner:
@@ -144,7 +150,6 @@ class TokenSigner:
             raise InvalidToken
         if exp <= now or max(iat, nbf) > now + LEEWAY_SECONDS:
             raise InvalidToken
-        categories = claims.get("categories")
         return Claims(
             issuer=claims["iss"],
             audience=claims["aud"],
@@ -157,7 +162,9 @@ class TokenSigner:
             role=claims.get("role"),
             work=claims.get("work"),
             session=claims.get("sid"),
-            categories=None if categories is None else frozenset(categories),
+            categories=_set(claims.get("categories")),
+            work_subject=claims.get("work_subject"),
+            work_scopes=_set(claims.get("work_scopes")),
         )
 
 
@@ -220,8 +227,8 @@ def _well_typed(claims: dict[str, Any]) -> bool:
     for name, value in claims.items():
         if name in _TIMES:
             fits = type(value) is int and 0 < value < _LATEST
-        elif name == "categories":
-            fits = _are_categories(value)
+        elif name in _LISTS:
+            fits = _fits_list(value, _LISTS[name])
         else:
             fits = type(value) is str and _TEXT[name].fullmatch(value) is not None
         if not fits:
@@ -229,12 +236,16 @@ def _well_typed(claims: dict[str, Any]) -> bool:
     return True
 
 
-def _are_categories(value: object) -> bool:
+def _fits_list(value: object, pattern: re.Pattern[str]) -> bool:
     return (
         type(value) is list
         and 0 < len(value) <= 64
-        and all(type(name) is str and _CATEGORY.fullmatch(name) for name in value)
+        and all(type(name) is str and pattern.fullmatch(name) for name in value)
     )
+
+
+def _set(names: list[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)
 
 
 def _with_low_s(token: str) -> str:

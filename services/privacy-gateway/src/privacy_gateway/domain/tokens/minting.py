@@ -43,6 +43,8 @@ def grant_token(
     role: str,
     purpose: str,
     work: str,
+    work_subject: str | None,
+    work_scopes: Collection[str] | None,
     categories: Collection[str] | None,
     now: float,
 ) -> Minted:
@@ -55,6 +57,10 @@ def grant_token(
         "purpose": purpose,
         "work": work,
     }
+    if work_subject is not None:
+        claims["work_subject"] = work_subject
+    if work_scopes is not None:
+        claims["work_scopes"] = sorted(work_scopes)
     if categories is not None:
         claims["categories"] = sorted(categories)
     return _mint(signer, claims, audience=ACCESS, seconds=GRANT_SECONDS, now=now)

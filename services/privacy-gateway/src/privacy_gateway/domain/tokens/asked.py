@@ -1,0 +1,103 @@
+"""What somebody asks for at the token endpoint: read strictly, before anything is decided."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from privacy_gateway.domain import work
+from privacy_gateway.domain.intake import strict_json
+from privity_rest import Malformed, Refusal
+
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105  # a name
+JWT = "urn:ietf:params:oauth:token-type:jwt"
+DETAIL = "privity_access"
+
+_PARAMETERS = frozenset(
+    {
+        "grant_type",
+        "subject_token",
+        "subject_token_type",
+        "requested_token_type",
+        "authorization_details",
+    }
+)
+_NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
+_CATEGORY = re.compile(r"[a-z][a-z_]*(?:\.[a-z][a-z_]*){0,7}")
+_REQUIRED = frozenset({"type", "purpose", "work"})
+_ALLOWED = _REQUIRED | {"role", "categories"}
+
+
+class OAuthRefusal(Refusal):
+    """`code` is OAuth's own (RFC 6749 section 5.2); `detail` is one of our codes."""
+
+
+class InvalidRequest(OAuthRefusal):
+    code = "invalid_request"
+
+
+class UnsupportedGrantType(OAuthRefusal):
+    code = "unsupported_grant_type"
+
+
+class InvalidDetails(OAuthRefusal):
+    code = "invalid_authorization_details"
+
+
+class AccessDenied(OAuthRefusal):
+    code = "access_denied"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody wants a grant for."""
+
+    purpose: str
+    work: str
+    role: str | None
+    categories: frozenset[str] | None
+
+
+def check_parameters(form: Mapping[str, str]) -> None:
+    """Raises OAuthRefusal unless this is a token exchange with one authorization detail."""
+    # The standard says to ignore what is unknown; a `scope` that narrows would then be ignored too.
+    if not form.keys() <= _PARAMETERS:
+        raise InvalidRequest("unknown_parameter")
+    if form.get("grant_type") != GRANT_TYPE:
+        raise UnsupportedGrantType("token_exchange_only")
+    if form.get("subject_token_type") not in {ACCESS_TOKEN, JWT} or "subject_token" not in form:
+        raise InvalidRequest("subject_token")
+    if form.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
+        raise InvalidRequest("requested_token_type")
+    if "authorization_details" not in form:
+        raise InvalidDetails("required")
+
+
+def read(text: str) -> Asked:
+    """Exactly one detail; several would make a grant that is bound to nothing in particular."""
+    try:
+        details = strict_json.parse(text.encode(), max_bytes=8192)
+    except Malformed:
+        raise InvalidDetails("malformed_json") from None
+    if not isinstance(details, list) or len(details) != 1 or not isinstance(details[0], dict):
+        raise InvalidDetails("one_detail")
+    detail = details[0]
+    if not _REQUIRED <= detail.keys() <= _ALLOWED:
+        raise InvalidDetails("members")
+    if detail["type"] != DETAIL:
+        raise InvalidDetails("type")
+    for member, pattern in (("purpose", _NAME), ("work", work.FORM), ("role", _NAME)):
+        value = detail.get(member, "absent")
+        if not isinstance(value, str) or (member in detail and not pattern.fullmatch(value)):
+            raise InvalidDetails(member)
+    categories = _categories(detail["categories"]) if "categories" in detail else None
+    return Asked(detail["purpose"], detail["work"], detail.get("role"), categories)
+
+
+def _categories(value: Any) -> frozenset[str]:
+    if not isinstance(value, list) or not 0 < len(value) <= 64:
+        raise InvalidDetails("categories")
+    if not all(isinstance(name, str) and _CATEGORY.fullmatch(name) for name in value):
+        raise InvalidDetails("categories")
+    return frozenset(value)

@@ -51,11 +51,29 @@ class Person:
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Any:
         """The answer's JSON. Raises Refused."""
-        response = self._client.request(method, path, json=body, headers=headers)
+
+        def ask() -> httpx.Response:
+            return self._client.request(method, path, json=body, headers=headers)
+
+        return _answer(ask, again=method != "POST" or bool(headers))
+
+
+# Said before anything was done, so that asking again cannot do it twice.
+_NOTHING_DONE = {"keys_unavailable", "audit_store_unavailable", "audit_store_full"}
+
+
+def _answer(ask: Callable[[], httpx.Response], *, again: bool, tries: int = 8) -> Any:
+    """Asks again when the shop says to try later, as a good client does. Raises Refused."""
+    while True:
+        response = ask()
         content = response.json() if response.content else None
-        if response.is_error:
+        if not response.is_error:
+            return content
+        tries -= 1
+        harmless = again or content.get("code") in _NOTHING_DONE
+        if response.status_code != 503 or not harmless or not tries:
             raise Refused(response.status_code, content)
-        return content
+        time.sleep(float(response.headers.get("Retry-After", 1)))
 
 
 def new_key() -> str:
@@ -66,20 +84,17 @@ def grant(url: str, *, username: str, password: str, purpose: str, work: str) ->
     """A staff member with a token for one purpose and one piece of work."""
     identity = Person(url).post("/v1/staff/sign-in", {"username": username, "password": password})
     details = [{"type": "privity_access", "purpose": purpose, "work": work}]
-    response = httpx.post(
-        f"{url}/v1/token",
-        data={
-            "grant_type": EXCHANGE,
-            "subject_token": identity["identity_token"],
-            "subject_token_type": JWT,
-            "authorization_details": json.dumps(details),
-        },
-        timeout=30,
-        trust_env=False,
-    )
-    if response.is_error:
-        raise Refused(response.status_code, response.json())
-    return Person(url, response.json()["access_token"])
+    form = {
+        "grant_type": EXCHANGE,
+        "subject_token": identity["identity_token"],
+        "subject_token_type": JWT,
+        "authorization_details": json.dumps(details),
+    }
+
+    def ask() -> httpx.Response:
+        return httpx.post(f"{url}/v1/token", data=form, timeout=30, trust_env=False)
+
+    return Person(url, _answer(ask, again=True)["access_token"])
 
 
 def code_from_mail(mail_url: str, address: str, *, within: float = 20) -> str:

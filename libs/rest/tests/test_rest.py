@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from privity_contracts import OPERATIONAL, Category, Contract, Secret
-from privity_rest import AnyCaller, Conflict, Customer, service
+from privity_rest import AnyCaller, Caller, Conflict, Customer, service
 
 KEY = "k" * 64
 
@@ -129,6 +129,15 @@ async def test_a_caller_is_who_the_gateway_says(api: httpx.AsyncClient) -> None:
     assert (await api.get("/v1/me", headers=staff)).status_code == 403
     assert (await api.get("/v1/me")).status_code == 401
     assert (await api.get("/v1/site", headers=staff)).json() == ["north"]
+
+
+def test_a_caller_names_what_their_work_covers() -> None:
+    def at(scopes: frozenset[str] | None) -> Caller:
+        return Caller("staff", "stf_1", "support", "enquiries", work_scopes=scopes)
+
+    assert at(frozenset({"order/ord_1", "case/cas_1"})).covered("order") == {"ord_1"}
+    assert at(frozenset({"case/cas_1"})).covered("order") == frozenset()
+    assert at(None).covered("order") is None
 
 
 def test_a_secret_that_others_may_read_stops_the_start(tmp_path: Path) -> None:

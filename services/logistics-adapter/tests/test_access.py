@@ -53,6 +53,31 @@ async def test_staff_reach_what_their_work_names(api: Api, pack: Pack, route: No
             assert answer.status_code == status, work
 
 
+async def test_a_case_reaches_the_shipment_of_the_order_that_it_is_about(
+    api: Api, pack: Pack, route: None
+) -> None:
+    packed = await pack()
+    shipment = await api.until(packed.order_id, "handed_over")
+    case, subject = f"case/{mint('cas')}", packed.subject_id
+
+    def at(*scopes: str, of: str | None = subject) -> dict[str, str]:
+        covered = {"work-scopes": " ".join((case, *scopes))} if scopes else {}
+        whose = {"work-subject": of} if of else {}
+        return {**DISPATCHER, "role": "support", "work": case, **whose, **covered}
+
+    for who, status in (
+        (at(f"order/{packed.order_id}"), 200),
+        (at(), 200),  # its purpose reaches everything of the customer
+        (at(f"order/{mint('ord')}"), 404),
+        (at(f"account/{subject}"), 403),
+        (at(f"order/{packed.order_id}", of=mint("cus")), 404),
+        (at(f"order/{packed.order_id}", of=None), 403),
+        ({**DISPATCHER, "work": f"break-glass/{mint('brk')}"}, 200),
+    ):
+        for answer in await both(api, shipment, who):
+            assert answer.status_code == status, who
+
+
 async def test_partners_and_visitors_read_no_shipments(api: Api, pack: Pack, route: None) -> None:
     shipment = await api.until((await pack()).order_id, "handed_over")
     visitor = {"caller": "visitor", "actor": "visitor"}

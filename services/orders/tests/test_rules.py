@@ -1,6 +1,7 @@
 """The rules that are pure: which state follows which, what is tax, who packs."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -86,7 +87,26 @@ def test_whom_a_caller_reaches() -> None:
     assert reach(a_caller("service")) == Reach()
 
 
-@pytest.mark.parametrize("work", [None, "", "order/", "site/", "case/cas_1", "everything"])
+def a_case(*scopes: str, everything: bool = False, subject: str | None = "cus_1") -> Caller:
+    covered = None if everything else frozenset({"case/cas_1", "account/cus_1", *scopes})
+    return replace(a_caller("staff", work="case/cas_1"), work_subject=subject, work_scopes=covered)
+
+
+def test_a_case_reaches_the_order_that_it_is_about() -> None:
+    assert reach(a_case("order/ord_1")) == Reach(subject="cus_1", order="ord_1")
+    assert reach(a_case(everything=True)) == Reach(subject="cus_1")
+    for about_none in (a_case(), a_case("order/ord_1", subject=None)):
+        with pytest.raises(WorkRequired):
+            reach(about_none)
+
+
+def test_whoever_broke_the_glass_reaches_any_order() -> None:
+    assert reach(a_caller("staff", work="break-glass/brk_1")) == Reach()
+
+
+@pytest.mark.parametrize(
+    "work", [None, "", "order/", "site/", "case/cas_1", "shop", "break-glass", "everything"]
+)
 def test_staff_without_work_of_ours_reach_nothing(work: str | None) -> None:
     with pytest.raises(WorkRequired):
         reach(a_caller("staff", work=work))

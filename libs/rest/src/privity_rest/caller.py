@@ -15,7 +15,8 @@ class Caller:
     """The person or program behind a request that the gateway has let through.
 
     `actor` is who acts (`cus_…`, `stf_…`, `svc_orders`, `rcp_…`, `visitor`), `subject` the
-    customer whose token it is, `work` what ties a staff member to a subject.
+    customer whose token it is, `work` what ties a staff member to a subject. What the work covers:
+    with `work_subject` one customer, with `work_scopes` these scopes alone.
     """
 
     kind: str
@@ -28,6 +29,16 @@ class Caller:
     new_id: str | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
+    work_subject: str | None = None
+    work_scopes: frozenset[str] | None = None
+
+    def covered(self, kind: str) -> frozenset[str] | None:
+        """The ids of this kind of scope (`order`) that the work names; nothing where it covers
+        everything of its subject."""
+        if self.work_scopes is None:
+            return None
+        parts = (scope.partition("/") for scope in self.work_scopes)
+        return frozenset(name for of, _, name in parts if of == kind)
 
     @property
     def sites(self) -> frozenset[str]:
@@ -41,6 +52,7 @@ def caller(request: Request) -> Caller:
     kind, actor = headers.get("privity-caller"), headers.get("privity-actor")
     if kind not in KINDS or not actor:
         raise Unauthenticated("the gateway did not say who is asking")
+    scopes = headers.get("privity-work-scopes")
     return Caller(
         kind=kind,
         actor=actor,
@@ -52,6 +64,8 @@ def caller(request: Request) -> Caller:
         new_id=headers.get("privity-new-id"),
         idempotency_key=headers.get("idempotency-key"),
         fingerprint=headers.get("privity-fingerprint"),
+        work_subject=headers.get("privity-work-subject"),
+        work_scopes=None if scopes is None else frozenset(scopes.split()),
     )
 
 

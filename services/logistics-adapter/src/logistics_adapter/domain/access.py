@@ -1,6 +1,6 @@
 """Whose shipments a caller reaches. What is out of reach looks as if it did not exist."""
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, and_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -31,8 +31,21 @@ def reach(caller: Caller) -> ColumnElement[bool]:
             return Shipment.order_id == name
         if kind == "site" and name:
             return Shipment.site == name
-        raise WorkRequired("shipments are reached through an order or a site that is your work")
+        if kind == "case":
+            return _of_a_case(caller)
+        if kind == "break-glass" and name:
+            return true()  # the gateway let them, told the data protection officer and counts
+        raise WorkRequired("shipments are reached through the work that names them")
     raise NotAllowed("shipments are for their customers and for staff at work")
+
+
+def _of_a_case(caller: Caller) -> ColumnElement[bool]:
+    """The order that the case is about; where the purpose reaches further, all of its customer."""
+    orders = caller.covered("order")
+    if caller.work_subject is None or orders == frozenset():
+        raise WorkRequired("the case is about no order")
+    theirs = Shipment.subject_id == caller.work_subject
+    return theirs if orders is None else and_(theirs, Shipment.order_id.in_(orders))
 
 
 async def find(

@@ -66,7 +66,7 @@ def _answer(ask: Callable[[], httpx.Response], *, again: bool, tries: int = 8) -
     """Asks again when the shop says to try later, as a good client does. Raises Refused."""
     while True:
         response = ask()
-        content = response.json() if response.content else None
+        content: Any = response.json() if response.content else None
         if not response.is_error:
             return content
         tries -= 1

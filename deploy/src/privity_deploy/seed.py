@@ -18,6 +18,18 @@ from privity_deploy.client import Person, Refused, grant, open_account, sign_in
 from privity_deploy.presence import Running
 
 SITE = "site/north"
+# Purposes that concern no order and no site in particular.
+SHOP_WIDE = frozenset(
+    {
+        "access_oversight",
+        "audit_review",
+        "case_assignment",
+        "case_management",
+        "catalogue_management",
+        "partner_management",
+        "staff_administration",
+    }
+)
 PRODUCTS = [
     ("TEA-GREEN", "Green tea, 100 g", "tea", 890, 120),
     ("TEA-BLACK", "Black tea, 100 g", "tea", 790, 80),
@@ -66,9 +78,18 @@ class Shop:
     def password(self, username: str) -> str:
         return (self.secrets_dir / "gateway" / "staff" / username).read_text().strip()
 
-    def grant(self, username: str, purpose: str, work: str = SITE) -> Person:
-        password = self.password(username)
-        return grant(self.url, username=username, password=password, purpose=purpose, work=work)
+    def grant(self, username: str, purpose: str, work: str | None = None) -> Person:
+        return grant(
+            self.url,
+            username=username,
+            password=self.password(username),
+            purpose=purpose,
+            work=work or usual_work(purpose),
+        )
+
+
+def usual_work(purpose: str) -> str:
+    return "shop" if purpose in SHOP_WIDE else SITE
 
 
 def seed(running: Running, *, report: Callable[[str], None]) -> Shop:

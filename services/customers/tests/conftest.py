@@ -82,6 +82,7 @@ class Door:
                     "Privity-Subject": customer.account_id,
                     "Privity-Session": customer.session_id,
                     "Privity-Purpose": "self_service",
+                    "Privity-Role": "customer",
                 }
             )
         said.update({name.replace("_", "-"): value for name, value in headers.items()})
@@ -127,6 +128,15 @@ class Door:
         return await self.ask(
             "POST", f"/v1/registrations/{registration_id}/confirmation", {"code": code}
         )
+
+    async def events(self, **data: str) -> list[dict[str, Any]]:
+        """The types and data of the events about something, once there is one."""
+        for _ in range(1000):
+            found = [one for one in self.gateway.events if data.items() <= one["data"].items()]
+            if found:
+                return found
+            await asyncio.sleep(0.02)
+        raise AssertionError("no event came")
 
     async def sign_in(self, person: Person, password: str | None = None) -> httpx.Response:
         body = {

@@ -86,10 +86,11 @@ class Process:
 
 @dataclass
 class GatewayStandIn:
-    """Takes letters over HTTP and remembers them; `closed` is when it takes none."""
+    """Takes letters and events over HTTP and remembers them; `closed` is when it takes none."""
 
     secret: str
     letters: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
     attempts: list[dict[str, Any]] = field(default_factory=list)
     closed: bool = False
 
@@ -108,7 +109,12 @@ class GatewayStandIn:
         headers = dict(scope["headers"])
         if headers.get(b"authorization") != f"Bearer {self.secret}".encode():
             return 401
-        if headers.get(b"privity-service") != b"customers" or scope["path"] != "/v1/messages":
+        if headers.get(b"privity-service") != b"customers":
+            return 403
+        if scope["path"] == "/v1/events":
+            self.events.append(orjson.loads(body))
+            return 202
+        if scope["path"] != "/v1/messages":
             return 403
         self.attempts.append(orjson.loads(body))
         if self.closed:

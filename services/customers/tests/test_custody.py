@@ -6,6 +6,8 @@ import signal
 import asyncpg
 import pytest
 
+from .casework import CaseWorker, close, open_case, write
+
 CATEGORY_OF = {
     "recipient": "user.name",
     "phone": "user.contact.phone_number",
@@ -21,7 +23,9 @@ FORMS = re.compile(
     | pending | active | [A-Z]{2} | f{43}              # states, a country, a fingerprint
     | registration_letter | email_change_letter | sweep | \d{4}-\d\d-\d\dT\d\d
     | \{("request_id":\ "[a-z]{3}_\w{26}")?\}          # a job's payload
-    | 0001                                             # the migration
+    | event | \{"id":\ "evt_\w{26}",\ ("[a-z_]+":\ ("[\w.:-]+"|\{[\w":\ ,]+\})(,\ )?)+\}
+    | enquiry | open | assigned | closed | opened | written | resolved | customer | support_1
+    | \d{4}                                            # the migration
     """,
     re.VERBOSE,
 )
@@ -98,12 +102,23 @@ async def an_eventful_day(door, a_person):
     second_code = (await door.letter(elsewhere))["facts"]["code"]
     change = {"current": person.password, "new": "another battery staple"}
     assert (await door.ask("PUT", "/v1/password", change, customer=customer)).status_code == 204
+    await a_case(door, customer)
     return [
         *(text for p in (person, stranger, elsewhere) for text in (p.name, p.email, p.phone)),
         *(person.password, stranger.password, "another battery staple", "a wrong guess at it"),
         *(code, second_code, customer.refresh_token, kept, "call me Ada"),
         *(f"the {name}" for name in CATEGORY_OF),
+        *("Where is my tea?", "On its way to Quendelhausen"),
     ]
+
+
+async def a_case(door, customer):
+    worker = CaseWorker(door)
+    opened = await open_case(door, customer, text="Where is my tea?")
+    case_id = opened.json()["id"]
+    assert (await worker.take(case_id)).status_code == 200
+    await write(door, case_id, "On its way to Quendelhausen", **worker.on(case_id))
+    assert (await close(door, case_id, "resolved", **worker.on(case_id))).status_code == 200
 
 
 async def test_neither_the_database_nor_the_log_holds_anything_readable(process, a_person):

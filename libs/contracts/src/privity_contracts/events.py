@@ -20,6 +20,10 @@ EventType = Annotated[
         "shipment.delivered",
         "shipment.failed",
         "shipment.returned",
+        "case.assigned",
+        "case.handed_over",
+        "case.closed",
+        "consent.withdrawn",
     ],
     OPERATIONAL,
 ]

@@ -53,3 +53,6 @@ ShipmentId = Annotated[str, StringConstraints(pattern=rf"^shp_{BODY}$"), OPERATI
 DeliveryId = Annotated[str, StringConstraints(pattern=rf"^dlv_{BODY}$"), OPERATIONAL]
 EventId = Annotated[str, StringConstraints(pattern=rf"^evt_{BODY}$"), OPERATIONAL]
 RecipientId = Annotated[str, StringConstraints(pattern=rf"^rcp_{BODY}$"), OPERATIONAL]
+CaseId = Annotated[str, StringConstraints(pattern=rf"^cas_{BODY}$"), OPERATIONAL]
+CaseMessageId = Annotated[str, StringConstraints(pattern=rf"^csm_{BODY}$"), OPERATIONAL]
+StaffId = Annotated[str, StringConstraints(pattern=rf"^stf_{BODY}$"), OPERATIONAL]

@@ -6,7 +6,9 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-SEALED = re.compile(r"s1:key_[0-9a-hjkmnp-tv-z]{26}:([a-z_]+(?:\.[a-z_]+)*):[A-Za-z0-9_-]{38,4096}")
+SEALED = re.compile(
+    r"s1:key_[0-9a-hjkmnp-tv-z]{26}:([a-z_]+(?:\.[a-z_]+)*):[A-Za-z0-9_-]{38,16384}"
+)
 INDEX = re.compile(r"b1:[A-Za-z0-9_-]{32}")
 
 

@@ -11,7 +11,7 @@ from customers.domain import email_change, expiry, registration
 from customers.domain.one_time_code import OneTimeCodes
 from privity_contracts.ids import encode
 from privity_database import Database
-from privity_jobs import Handler, Job
+from privity_jobs import EVENT, Handler, Job, event_relay
 from privity_rest import GatewayClient
 
 Clock = Callable[[], datetime]
@@ -71,4 +71,5 @@ def handlers(
         registration.LETTER: letters(registration.letter, registration.discard),
         email_change.LETTER: letters(email_change.letter, email_change.discard),
         expiry.SWEEP: sweep,
+        EVENT: event_relay(gateway),
     }

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from customers import consumers
-from customers.api import addresses, password, profile, registrations, sessions
+from customers.api import addresses, case_queue, cases, password, profile, registrations, sessions
 from customers.consumers import Clock
 from customers.domain import expiry
 from customers.domain.address_reading import AddressReader
@@ -52,7 +52,7 @@ def _application(settings: Settings | None, clock: Clock) -> FastAPI:
         lifespan=lifespan,
     )
     # In the order in which routes are tried: the one that is read most often comes first.
-    for resource in (addresses, profile, sessions, registrations, password):
+    for resource in (addresses, profile, sessions, registrations, password, cases, case_queue):
         app.include_router(resource.router)
     return app
 

@@ -5,11 +5,63 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Identity,
+    Index,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from privity_contracts import BlindIndex, Sealed
 from privity_database import BlindIndexText, SealedText
+
+
+class AccountState(StrEnum):
+    PENDING = "pending"
+    ACTIVE = "active"
+
+
+class CaseKind(StrEnum):
+    """What somebody turns to us with."""
+
+    ENQUIRY = "enquiry"
+    COMPLAINT = "complaint"
+    FEEDBACK = "feedback"
+    RIGHTS_REQUEST = "rights_request"
+
+
+class CaseState(StrEnum):
+    OPEN = "open"  # waits for somebody to take it
+    ASSIGNED = "assigned"
+    CLOSED = "closed"
+
+
+class Outcome(StrEnum):
+    """How a case ended."""
+
+    RESOLVED = "resolved"
+    NOT_JUSTIFIED = "not_justified"
+    DUPLICATE = "duplicate"
+    WITHDRAWN = "withdrawn"
+
+
+def _choice(kind: type[StrEnum], name: str) -> Enum:
+    """Text with a check: a native type of PostgreSQL cannot lose a value again."""
+    return Enum(
+        kind,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        values_callable=lambda members: [member.value for member in members],
+        length=20,
+    )
 
 
 class Base(DeclarativeBase):
@@ -18,12 +70,10 @@ class Base(DeclarativeBase):
         str: Text,
         Sealed: SealedText,
         BlindIndex: BlindIndexText,
+        CaseKind: _choice(CaseKind, "case_kind"),
+        CaseState: _choice(CaseState, "case_state"),
+        Outcome: _choice(Outcome, "case_outcome"),
     }
-
-
-class AccountState(StrEnum):
-    PENDING = "pending"
-    ACTIVE = "active"
 
 
 class Account(Base):
@@ -139,3 +189,65 @@ class AttemptCount(Base):
     key: Mapped[str] = mapped_column(primary_key=True)
     tried: Mapped[int]
     since: Mapped[datetime] = mapped_column(index=True)
+
+
+class Case(Base):
+    """One matter that a person follows up.
+
+    Whose it is stands here without a foreign key: a case is kept for as long as it may be asked
+    about, which can be longer than the account is there.
+    """
+
+    __tablename__ = "cases"
+    __table_args__ = (
+        CheckConstraint(
+            "(state = 'closed') = (closed_at IS NOT NULL AND outcome IS NOT NULL)",
+            name="cases_closed_how",
+        ),
+        CheckConstraint("state <> 'assigned' OR assignee IS NOT NULL", name="cases_assigned_to"),
+        CheckConstraint("state <> 'open' OR assignee IS NULL", name="cases_open_to_all"),
+        Index("cases_by_subject", "subject_id", "opened_at", "id"),
+        Index("cases_to_do", "due_at", "id", postgresql_where=text("state <> 'closed'")),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[CaseKind]
+    subject_id: Mapped[str]
+    order_id: Mapped[str | None]
+    state: Mapped[CaseState]
+    assignee: Mapped[str | None]
+    opened_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    outcome: Mapped[Outcome | None]
+    fingerprint: Mapped[str]
+
+
+class CaseMessage(Base):
+    """What the customer or the assignee wrote."""
+
+    __tablename__ = "case_messages"
+    __table_args__ = (Index("case_messages_by_case", "case_id", "sent_at", "id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"))
+    author: Mapped[str]
+    content: Mapped[Sealed]
+    sent_at: Mapped[datetime]
+    fingerprint: Mapped[str]
+
+
+class CaseChange(Base):
+    """What happened to a case, by whom and when."""
+
+    __tablename__ = "case_changes"
+    __table_args__ = (Index("case_changes_by_case", "case_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"))
+    what: Mapped[str]
+    actor: Mapped[str]
+    role: Mapped[str]
+    assignee: Mapped[str | None]
+    reason: Mapped[str | None]
+    at: Mapped[datetime]

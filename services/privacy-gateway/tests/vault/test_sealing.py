@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from privacy_gateway.domain.intake.normalise import BadValue, text
 from privacy_gateway.domain.vault import sealing
 from privity_contracts import Sealed, ids
 
@@ -46,6 +47,14 @@ def test_the_longest_value_still_fits_a_sealed_column():
     assert Sealed(sealed(longest)).token
     with pytest.raises(sealing.TooLong):
         sealed(longest + "a")
+
+
+def test_every_text_that_passes_its_validator_can_be_sealed():
+    widest = text("\U00020bb7" * 2000)
+
+    assert Sealed(sealed(widest)).token
+    with pytest.raises(BadValue):
+        text(widest + "a")
 
 
 def test_two_seals_of_one_value_cannot_be_told_to_be_equal():

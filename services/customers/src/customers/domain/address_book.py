@@ -8,10 +8,11 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from customers.domain import profile
+from customers.domain.idempotency import IdempotencyKeyReused
 from customers.models import Address
 from privity_contracts import Sealed
 from privity_contracts.ids import mint
-from privity_rest import Conflict, NotFound, Unprocessable
+from privity_rest import Conflict, NotFound
 
 MOST = 20
 
@@ -23,11 +24,6 @@ class AddressNotFound(NotFound):
 class AddressBookFull(Conflict):
     code = "address_book_full"
     title = f"There are {MOST} addresses already; remove one first"
-
-
-class IdempotencyKeyReused(Unprocessable):
-    code = "idempotency_key_reused"
-    title = "This Idempotency-Key came with another request"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES = 12
 TAG_BYTES = 16
-LONGEST = 4096 * 3 // 4 - NONCE_BYTES - TAG_BYTES
+LONGEST = 16384 * 3 // 4 - NONCE_BYTES - TAG_BYTES
 """Bytes of UTF-8 in the longest value that a sealed column takes."""
 
 CATEGORY = re.compile(r"[a-z_]+(?:\.[a-z_]+)*")
 _FORM = re.compile(
-    rf"s1:(key_[0-9a-hjkmnp-tv-z]{{26}}):({CATEGORY.pattern}):([A-Za-z0-9_-]{{38,4096}})"
+    rf"s1:(key_[0-9a-hjkmnp-tv-z]{{26}}):({CATEGORY.pattern}):([A-Za-z0-9_-]{{38,16384}})"
 )
 # What the last character may be when the text stops inside a group of four: its spare bits are 0.
 _LAST = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}

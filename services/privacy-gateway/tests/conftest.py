@@ -47,32 +47,33 @@ def gateway_database(make_database):
     return urls
 
 
+async def listening(app, stack):
+    """An application behind a real socket, as in production; gives its port."""
+    config = uvicorn.Config(
+        app,
+        port=0,
+        loop="none",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    # What `serve` does, without its tenths of a second between looks at the clock.
+    await server.startup()
+    stack.push_async_callback(server.lifespan.shutdown)
+    stack.push_async_callback(server.shutdown)
+    server.force_exit = True
+    return server.servers[0].sockets[0].getsockname()[1]
+
+
 @pytest.fixture
 async def serve():
-    """Puts an application behind a real socket, as in production, and gives its port."""
     async with contextlib.AsyncExitStack() as stack:
-
-        async def start(app):
-            config = uvicorn.Config(
-                app,
-                port=0,
-                loop="none",
-                http="httptools",
-                ws="none",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-            )
-            config.load()
-            server = uvicorn.Server(config)
-            server.lifespan = config.lifespan_class(config)
-            # What `serve` does, without its tenths of a second between looks at the clock.
-            await server.startup()
-            stack.push_async_callback(server.shutdown)
-            server.force_exit = True
-            return server.servers[0].sockets[0].getsockname()[1]
-
-        yield start
+        yield lambda app: listening(app, stack)
 
 
 @pytest.fixture(scope="session")
@@ -171,7 +172,19 @@ class Behind:
             outbound_key_file=key,
         )
 
-    async def start(self, service, stack):
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def opened(cls, *services):
+        # A socket's path is short; pytest's own folders are not.
+        folder = Path(tempfile.mkdtemp(prefix="privity-"))
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(shutil.rmtree, folder)
+            standing = cls(folder)
+            for service in services:
+                await standing._start(service, stack)
+            yield standing
+
+    async def _start(self, service, stack):
         async def answer(request):
             body = await request.read()
             self.asked.append((service, request.method, request.path, request.headers, body))
@@ -189,13 +202,7 @@ class Behind:
 
 @pytest.fixture
 async def behind():
-    # A socket's path is short; pytest's own folders are not.
-    folder = Path(tempfile.mkdtemp(prefix="privity-"))
-    async with contextlib.AsyncExitStack() as stack:
-        stack.callback(shutil.rmtree, folder)
-        standing = Behind(folder)
-        for service in ("customers", "orders"):
-            await standing.start(service, stack)
+    async with Behind.opened("customers", "orders") as standing:
         yield standing
 
 

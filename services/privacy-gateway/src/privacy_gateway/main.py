@@ -47,6 +47,7 @@ from privacy_gateway.domain.staff.entrance import Entrance
 from privacy_gateway.domain.staff.passwords import Passwords
 from privacy_gateway.domain.tokens.authenticator import Authenticator
 from privacy_gateway.domain.tokens.exchange import TokenExchange
+from privacy_gateway.domain.tokens.introspection import Introspection
 from privacy_gateway.domain.tokens.jose import TokenSigner
 from privacy_gateway.domain.tokens.revocation import Revocations
 from privacy_gateway.domain.tokens.sessions import CustomerSessions
@@ -178,6 +179,7 @@ def _app(parts: Parts) -> FastAPI:
     app.state.services = parts.services
     app.state.webhooks = parts.webhooks
     app.state.mail = parts.mail
+    app.state.revocations = parts.revocations
     app.state.means = Means(
         database=parts.database,
         policies=parts.policies,
@@ -201,7 +203,10 @@ def _app(parts: Parts) -> FastAPI:
         work=Work(parts.services, policy=lambda: parts.policy),
     )
     app.include_router(staff.router(entrance))
-    app.include_router(grants.router(exchange=exchange, signer=parts.signer))
+    introspection = Introspection(parts.signer, parts.revocations, policy=lambda: parts.policy)
+    app.include_router(
+        grants.router(exchange=exchange, introspection=introspection, signer=parts.signer)
+    )
     app.include_router(events.router)
     app.include_router(notice.router)
     for routes in (audit, recipients, disclosures, messages, partners, schemas):

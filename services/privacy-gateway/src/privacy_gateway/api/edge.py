@@ -38,7 +38,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-FORM_PATHS = frozenset({"/v1/token", "/v1/token/revocation"})
+FORM_PATHS = frozenset({"/v1/token", "/v1/token/revocation", "/v1/token/introspection"})
 """OAuth's endpoints: form-encoded requests, and errors in OAuth's own form."""
 
 _PROBLEM = problems.MEDIA_TYPE.encode()

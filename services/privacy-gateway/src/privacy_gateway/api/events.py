@@ -1,7 +1,10 @@
 """Business events from one service to those that the policy lets hear them."""
 
+from datetime import UTC, datetime
+
 from fastapi import APIRouter, Request
 
+from privacy_gateway import consumers as own
 from privacy_gateway.api.arrival import of
 from privacy_gateway.clients.services import Services
 from privacy_gateway.domain.intake.strict_json import parse_object
@@ -32,6 +35,10 @@ async def pass_on(request: Request) -> dict[str, int]:
         raise NotAllowed(f"{name} does not publish {event.type}")
     consumers = policy.consumers(event.type)
     for consumer in consumers:
+        if consumer == own.NAME:
+            revocations = request.app.state.revocations
+            await own.receive(event, revocations=revocations, now=datetime.now(UTC))
+            continue
         answer = await services.send(
             consumer,
             "POST",

@@ -8,12 +8,16 @@ from fastapi import APIRouter, Request, Response
 from privacy_gateway.api import arrival
 from privacy_gateway.domain.intake.form import MalformedForm, parse_form
 from privacy_gateway.domain.tokens.asked import InvalidRequest, OAuthRefusal
+from privacy_gateway.domain.tokens.caller import Caller
 from privacy_gateway.domain.tokens.exchange import TokenExchange
+from privacy_gateway.domain.tokens.introspection import Introspection
 from privacy_gateway.domain.tokens.jose import TokenSigner
 from privity_rest import Refusal, Unavailable
 
 
-def router(*, exchange: TokenExchange, signer: TokenSigner) -> APIRouter:
+def router(
+    *, exchange: TokenExchange, introspection: Introspection, signer: TokenSigner
+) -> APIRouter:
     routes = APIRouter()
 
     @routes.post("/v1/token")
@@ -30,13 +34,23 @@ def router(*, exchange: TokenExchange, signer: TokenSigner) -> APIRouter:
     async def revocation(request: Request) -> Response:
         arrived = arrival.of(request)
         try:
-            form = _form(arrived.body)
-            if "token" not in form or not form.keys() <= {"token", "token_type_hint"}:
-                raise InvalidRequest("token")
-            await exchange.revoke(form["token"], now=time.time())
+            await exchange.revoke(_token(arrived.body), now=time.time())
         except (OAuthRefusal, Unavailable) as refusal:
             return _oauth_error(refusal)
         return Response(status_code=200)
+
+    @routes.post("/v1/token/introspection")
+    async def introspect(request: Request) -> Response:
+        arrived = arrival.of(request)
+        caller: Caller = request.scope["privity.caller"]
+        if caller.kind not in {"service", "staff"}:
+            challenge = {"WWW-Authenticate": "Bearer"}
+            return _json(401, {"error": "invalid_client"}, challenge)
+        try:
+            said = introspection.of(_token(arrived.body), asker=caller, now=time.time())
+        except (OAuthRefusal, Unavailable) as refusal:
+            return _oauth_error(refusal)
+        return _json(200, said)
 
     @routes.get("/.well-known/jwks.json")
     async def keys(request: Request) -> Response:
@@ -44,6 +58,14 @@ def router(*, exchange: TokenExchange, signer: TokenSigner) -> APIRouter:
         return Response(orjson.dumps(signer.jwks()), media_type="application/jwk-set+json")
 
     return routes
+
+
+def _token(body: bytes) -> str:
+    """The one parameter of revocation and introspection."""
+    form = _form(body)
+    if "token" not in form or not form.keys() <= {"token", "token_type_hint"}:
+        raise InvalidRequest("token")
+    return form["token"]
 
 
 def _form(body: bytes) -> dict[str, str]:

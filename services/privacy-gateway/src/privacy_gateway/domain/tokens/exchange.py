@@ -13,7 +13,7 @@ from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.staff import directory
 from privacy_gateway.domain.tokens import asked as asking
-from privacy_gateway.domain.tokens import minting
+from privacy_gateway.domain.tokens import minting, yielding
 from privacy_gateway.domain.tokens.asked import AccessDenied, Asked, InvalidRequest
 from privacy_gateway.domain.tokens.jose import Claims, InvalidToken, TokenSigner
 from privacy_gateway.domain.tokens.revocation import Revocations
@@ -99,7 +99,7 @@ class TokenExchange:
             now=now,
         )
         detail = {"type": asking.DETAIL, "purpose": asked.purpose, "work": asked.work, "role": role}
-        yields = _yields(policy, role, asked)
+        yields = yielding.of(policy, role, asked.purpose, only=asked.categories)
         return {
             "access_token": minted.token,
             "issued_token_type": asking.ACCESS_TOKEN,
@@ -174,19 +174,7 @@ def _decide(policy: Policy, member: StaffMember | None, asked: Asked) -> tuple[s
     role = next((r for r in roles if policy.may(r, asked.purpose)), None)
     if role is None or policy.kind_of(role) != "staff":
         return roles[0] if roles else "none", "purpose_not_allowed"
-    if asked.categories is not None:
-        table = policy.preview(role, asked.purpose)
-        if not asked.categories <= {*table["reveal"], *table["mask"]}:
-            return role, "categories_not_allowed"
+    given = yielding.given(policy, role, asked.purpose)
+    if asked.categories is not None and not asked.categories <= given:
+        return role, "categories_not_allowed"
     return role, None
-
-
-def _yields(policy: Policy, role: str, asked: Asked) -> dict[str, list[str]]:
-    """What the grant will reveal, mask and withhold, said beforehand."""
-    preview = policy.preview(role, asked.purpose)
-    if asked.categories is None:
-        return preview
-    kept = asked.categories
-    given = {way: [c for c in preview[way] if c in kept] for way in ("reveal", "mask")}
-    left_out = [c for way in ("reveal", "mask") for c in preview[way] if c not in kept]
-    return {**given, "withhold": sorted([*preview["withhold"], *left_out])}

@@ -80,7 +80,7 @@ SHOPKEEPER = staff("shop_owner", "catalogue_management")
 
 
 def support(order_id: str) -> dict[str, str]:
-    return staff("support", "order_verification", f"order/{order_id}")
+    return staff("support_1", "order_verification", f"order/{order_id}")
 
 
 def packer(site: str = "north") -> dict[str, str]:

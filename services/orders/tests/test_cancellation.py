@@ -75,7 +75,7 @@ async def test_nobody_else_cancels_an_order(shop: Shop) -> None:
 
     assert await status(customer()) == 404
     assert await status(support(mint("ord"))) == 404
-    assert await status(staff("support", "enquiries")) == 403
+    assert await status(staff("support_1", "enquiries")) == 403
     assert await status(packer()) == 403
 
 

@@ -66,8 +66,8 @@ async def test_only_a_verifier_at_work_on_this_order_confirms_it(shop: Shop) -> 
         return (await shop.api.post(path, headers=who)).status_code
 
     assert await status(support(mint("ord"))) == 404
-    assert await status(staff("support", "order_verification")) == 403
-    assert await status(staff("support", "enquiries", f"order/{order['id']}")) == 403
+    assert await status(staff("support_1", "order_verification")) == 403
+    assert await status(staff("support_1", "enquiries", f"order/{order['id']}")) == 403
     assert await status(packer()) == 403
     assert await status(customer(order["subject_id"])) == 403
     assert await status(service("logistics-adapter")) == 403

@@ -57,7 +57,7 @@ async def test_staff_list_the_orders_of_their_site_by_state(shop: Shop) -> None:
 
 
 async def test_nobody_lists_orders_without_being_a_customer_or_at_work(shop: Shop) -> None:
-    for who in (VISITOR, staff("warehouse", "warehousing"), staff("support", "enquiries")):
+    for who in (VISITOR, staff("warehouse", "warehousing"), staff("support_1", "enquiries")):
         assert (await shop.api.get("/v1/orders", headers=who)).status_code == 403
 
 
@@ -69,7 +69,7 @@ async def test_an_order_is_read_by_its_customer_and_by_staff_at_work_on_it(shop:
         customer(order["subject_id"]),
         support(order["id"]),
         packer("north"),
-        staff("support", "enquiries", f"order/{order['id']}"),
+        staff("support_1", "enquiries", f"order/{order['id']}"),
         service("logistics-adapter"),
     ]
 
@@ -87,7 +87,7 @@ async def test_another_customers_order_looks_like_none(shop: Shop) -> None:
 
             assert (theirs.status_code, none.status_code) == (404, 404)
             assert theirs.json()["code"] == none.json()["code"]
-        for who in (VISITOR, staff("support", "enquiries")):
+        for who in (VISITOR, staff("support_1", "enquiries")):
             answer = await shop.api.get(f"/v1/orders/{order['id']}{path}", headers=who)
             assert answer.status_code == 403
 
@@ -168,7 +168,7 @@ async def test_a_history_tells_customers_roles_and_staff_who(shop: Shop) -> None
     assert [(c["what"], c["role"], c["actor"]) for c in mine["items"]] == [
         ("placed", "customer", order["subject_id"]),
         ("paid", "service", None),
-        ("confirmed", "support", None),
+        ("confirmed", "support_1", None),
     ]
     assert theirs["items"][2]["actor"] == verifier["Privity-Actor"]
     assert all(re.fullmatch(r"\d{4}-.*Z", change["at"]) for change in mine["items"])

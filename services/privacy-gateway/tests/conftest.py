@@ -130,7 +130,7 @@ def reading(customer, clerk):
             "subject": customer,
             "actor": clerk,
             "actor_kind": "staff",
-            "role": "support",
+            "role": "support_1",
             "purpose": "enquiries",
             "clauses": ("C2.3",),
             "policy": "2026-11-22",

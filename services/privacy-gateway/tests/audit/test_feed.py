@@ -7,7 +7,7 @@ from privacy_gateway.domain.audit.feed import Words, told
 WORDS = Words(
     categories={"user.contact.email": "e-mail address", "user.name": "name"},
     purposes={"enquiries": "answering a question about your order", "self_service": "your own use"},
-    roles={"support": "customer service"},
+    roles={"support_1": "customer service"},
 )
 ME, CLERK = "t1:me", "t1:clerk"
 
@@ -22,7 +22,7 @@ def leaf(at="2026-11-22T10:00:00.000000Z", **changes):
         "subject": ME,
         "actor": CLERK,
         "actor_kind": "staff",
-        "role": "support",
+        "role": "support_1",
         "purpose": "enquiries",
         "clauses": ["C2.3"],
         "policy": "2026-11-22",
@@ -74,7 +74,7 @@ def test_what_the_shop_itself_works_with_is_not_listed():
     [
         ({"actor": ME, "actor_kind": "customer"}, "you"),
         ({"actor": "svc_orders", "actor_kind": "service"}, "the shop's own programs"),
-        ({"role": "support"}, "customer service"),
+        ({"role": "support_1"}, "customer service"),
         ({"role": "night_watch"}, "night watch"),
     ],
 )

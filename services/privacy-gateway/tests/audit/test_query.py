@@ -237,11 +237,11 @@ async def test_a_cursor_belongs_to_its_search(log, records, reading, customer, c
 
 
 async def test_one_record_is_given_as_it_was_stored(log, records, reading):
-    [receipt] = await log.record([reading(role="support")])
+    [receipt] = await log.record([reading(role="support_1")])
 
     leaf, agrees = await records.get(receipt.record_id)
 
-    assert (leaf["id"], leaf["role"], agrees) == (receipt.record_id, "support", True)
+    assert (leaf["id"], leaf["role"], agrees) == (receipt.record_id, "support_1", True)
     assert await records.get(ids.mint("rec")) is None
 
 

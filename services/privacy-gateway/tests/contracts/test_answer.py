@@ -54,7 +54,7 @@ def test_a_customer_gets_their_own_in_the_clear(plan: Any) -> None:
 
 
 def test_support_gets_it_masked_and_is_told_what_is_withheld(plan: Any) -> None:
-    support = plan("GET /v1/orders/{order_id}", "support", "enquiries")
+    support = plan("GET /v1/orders/{order_id}", "support_1", "enquiries")
 
     built = build(support, an_order())
 
@@ -64,7 +64,7 @@ def test_support_gets_it_masked_and_is_told_what_is_withheld(plan: Any) -> None:
 
 
 def test_a_purpose_without_a_rule_yields_nothing(plan: Any) -> None:
-    for role, purpose in [("support", "marketing"), ("warehouse", "enquiries"), ("nobody", "x")]:
+    for role, purpose in [("support_1", "marketing"), ("warehouse", "enquiries"), ("nobody", "x")]:
         nothing = plan("GET /v1/orders/{order_id}", role, purpose)
 
         assert build(nothing, an_order()) == {}
@@ -93,7 +93,7 @@ def test_each_person_in_a_list_is_a_unit_of_its_own(plan: Any) -> None:
 
 
 def test_the_record_names_every_personal_field_with_its_decision(plan: Any) -> None:
-    support = plan("GET /v1/orders/{order_id}", "support", "enquiries")
+    support = plan("GET /v1/orders/{order_id}", "support_1", "enquiries")
 
     units, _ = support.find(an_order())
 
@@ -105,7 +105,7 @@ def test_the_record_names_every_personal_field_with_its_decision(plan: Any) -> N
 
 def test_a_narrowed_grant_yields_the_named_categories_alone(plan: Any) -> None:
     narrow = plan(
-        "GET /v1/orders/{order_id}", "support", "enquiries", frozenset({"user.unique_id"})
+        "GET /v1/orders/{order_id}", "support_1", "enquiries", frozenset({"user.unique_id"})
     )
 
     assert set(build(narrow, an_order())) == {"id", "subject_id"}

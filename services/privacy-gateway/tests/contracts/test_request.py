@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from privacy_gateway.domain.contracts.document import Route
+from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.contracts.request import Reading
 from privacy_gateway.domain.passage.contracts import Contracts
 from privacy_gateway.domain.policy import Policy
@@ -23,11 +24,11 @@ ADDRESS = {
 
 @pytest.fixture(scope="session")
 def contracts(shop_contract: dict[str, Any], policy: Policy) -> Contracts:
-    return Contracts({"shop": shop_contract}, policy)
+    return Contracts(Offer({"shop": shop_contract}), policy)
 
 
 def route(contracts: Contracts, name: str) -> Route:
-    return next(route for route in contracts.routes if route.name == name)
+    return next(route for route in contracts.offer.routes if route.name == name)
 
 
 def read(contracts: Contracts, name: str, body: Any) -> Reading:

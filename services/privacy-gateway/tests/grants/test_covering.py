@@ -7,7 +7,7 @@ import pytest
 from privacy_gateway.domain.tokens.caller import VISITOR
 
 MINE, OTHER = "cus_1", "cus_2"
-STAFF = replace(VISITOR, kind="staff", actor="stf_1", role="support", purpose="enquiries")
+STAFF = replace(VISITOR, kind="staff", actor="stf_1", role="support_1", purpose="enquiries")
 A_CASE = replace(
     STAFF, work_subject=MINE, work_scopes=frozenset({"account/cus_1", "case/1", "order/1"})
 )

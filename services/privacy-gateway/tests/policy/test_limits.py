@@ -42,7 +42,7 @@ def test_each_gap_is_named(
     with pytest.raises(PolicyGap) as caught:
         load(path)
 
-    assert any(named in gap for gap in caught.value.gaps), caught.value.gaps
+    assert any(named in str(gap) for gap in caught.value.gaps), caught.value.gaps
 
 
 def test_a_role_without_an_allowance_of_its_own_has_the_default() -> None:

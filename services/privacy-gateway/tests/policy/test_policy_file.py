@@ -1,4 +1,4 @@
-"""A policy file with a gap or a contradiction is refused, and the gap is named."""
+"""A policy file with a gap or a contradiction is refused, and the gap is named by its line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,86 +8,296 @@ import pytest
 import yaml
 
 from privacy_gateway.domain.policy import Action, Policy, PolicyGap, load
+from privacy_gateway.domain.policy.in_force import load_folder
 
-POLICY = Path(__file__).parents[2] / "policy" / "2026-11-22.yaml"
+FOLDER = Path(__file__).parents[2] / "policy"
+POLICY = max(FOLDER.glob("*.yaml"))
+Raw = dict[str, Any]
+Change = Callable[[Raw], object]
 
 
-def changed(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
-    file = yaml.safe_load(POLICY.read_text())
-    change(file)
-    path = tmp_path / "policy.yaml"
-    path.write_text(yaml.safe_dump(file))
+@pytest.fixture
+def raw() -> Raw:
+    loaded: Raw = yaml.safe_load(POLICY.read_text())
+    return loaded
+
+
+def written(folder: Path, raw: Raw, name: str = "policy.yaml") -> Path:
+    class Plain(yaml.SafeDumper):
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+    path = folder / name
+    path.write_text(yaml.dump(raw, Dumper=Plain, sort_keys=False, width=200))
     return path
 
 
-def test_the_policy_in_force_has_no_gap() -> None:
-    assert load(POLICY).version == "2026-11-22"
+def test_the_committed_policies_have_no_gap() -> None:
+    assert load_folder(FOLDER)
+
+
+REVEAL_NAME = {"reveal": ["user.name"]}
+# What is broken, in the file's own words, and where and how the gap is named.
+BROKEN: dict[str, tuple[Change, str, str]] = {
+    "a forbidden purpose is granted": (
+        lambda f: f["rules"].update(marketing={"support_1": REVEAL_NAME}),
+        "rules.marketing",
+        "forbidden, and a rule grants it",
+    ),
+    "a part of a forbidden purpose is granted": (
+        lambda f: (
+            f["purposes"].update(flyers={"inherits": "marketing", "label": "flyers"}),
+            f["rules"].update(flyers={"support_1": REVEAL_NAME}),
+        ),
+        "rules.flyers",
+        "forbidden, and a rule grants it",
+    ),
+    "no lawful basis": (
+        lambda f: f["purposes"]["delivery"].update(basis="none"),
+        "purposes.delivery.basis",
+        "no lawful basis",
+    ),
+    "consent without a name": (
+        lambda f: f["purposes"]["newsletter"].pop("needs_consent"),
+        "purposes.newsletter",
+        "rests on consent without naming it",
+    ),
+    "a clause that nobody published": (
+        lambda f: f["purposes"]["delivery"].update(clauses=["C4.4"]),
+        "purposes.delivery.clauses",
+        "clause C4.4 is not in the notice",
+    ),
+    "a term that DPV does not have": (
+        lambda f: f["purposes"]["delivery"].update(dpv="dpv:DeliveryOfGods"),
+        "purposes.delivery.dpv",
+        "did you mean dpv:DeliveryOfGoods?",
+    ),
+    "a purpose that nobody has": (
+        lambda f: f["rules"].pop("warehousing"),
+        "purposes.warehousing",
+        "no rule says who gets what",
+    ),
+    "a rule for no purpose": (
+        lambda f: f["rules"].update(x_ray={"support_1": {}}),
+        "rules.x_ray",
+        "x_ray is no purpose",
+    ),
+    "a rule for no role": (
+        lambda f: f["rules"]["delivery"].update(dispach={}),
+        "rules.delivery.dispach",
+        "did you mean dispatch?",
+    ),
+    "a role without a rule": (
+        lambda f: f["roles"].update(intern={"kind": "staff", "tier": 1, "label": "intern"}),
+        "roles.intern",
+        "no rule gives it anything",
+    ),
+    "a category that does not exist": (
+        lambda f: f["rules"]["delivery"]["dispatch"]["reveal"].append("user.contact.emial"),
+        "rules.delivery.dispatch.reveal",
+        "did you mean user.contact.email?",
+    ),
+    "one category, two actions": (
+        lambda f: f["rules"]["delivery"]["dispatch"]["mask"].append("user.name"),
+        "rules.delivery.dispatch.mask",
+        "user.name stands twice",
+    ),
+    "a password comes out": (
+        lambda f: f["rules"]["returns"]["finance"]["mask"].append("user.authorization.password"),
+        "rules.returns.finance.mask",
+        "never comes out",
+    ),
+    "staff carry": (
+        lambda f: f["rules"]["delivery"]["dispatch"].update(carry=["user.payment"]),
+        "rules.delivery.dispatch.carry",
+        "only services carry",
+    ),
+    "masked without a mask": (
+        lambda f: f["rules"]["delivery"]["dispatch"]["mask"].append("user.payment"),
+        "rules.delivery.dispatch.mask",
+        "user.payment has no mask",
+    ),
+    "generalised without a coarser form": (
+        lambda f: f["rules"]["delivery"]["dispatch"].update(generalise=["user.payment"]),
+        "rules.delivery.dispatch.generalise",
+        "user.payment has no coarser form",
+    ),
+    "a sub-purpose for more than its parent": (
+        lambda f: f["rules"]["refunds"]["finance"].update(reveal=["user.contact.email"]),
+        "rules.refunds.finance.reveal",
+        "user.contact.email: reveal, and returns says withhold",
+    ),
+    "a sub-purpose for another role": (
+        lambda f: f["rules"]["refunds"].update(dispatch={}),
+        "rules.refunds.dispatch",
+        "dispatch has nothing for returns",
+    ),
+    "a purpose that inherits from itself": (
+        lambda f: (
+            f["purposes"]["returns"].update(inherits="refunds"),
+            f["purposes"]["refunds"].update(basis="contract", clauses=["C2.3"], dpv="dpv:Purpose"),
+        ),
+        "purposes.returns.inherits",
+        "inherits from itself",
+    ),
+    "a purpose that inherits from nothing": (
+        lambda f: f["purposes"]["delivery"].update(inherits="deliverance"),
+        "purposes.delivery.inherits",
+        "deliverance is no purpose",
+    ),
+    "sealed without one form": (
+        lambda f: f["categories"]["user.name"].pop("validator"),
+        "categories.user.name",
+        "sealed without a validator",
+    ),
+    "a mask that nobody wrote": (
+        lambda f: f["categories"]["user.name"].update(mask="nmae"),
+        "categories.user.name.mask",
+        "did you mean name?",
+    ),
+    "a look-up of what is not sealed": (
+        lambda f: f["categories"]["user.payment"].update(lookup=True),
+        "categories.user.payment.lookup",
+        "only what is sealed has a blind index",
+    ),
+    "kept for ever": (
+        lambda f: f["retention"].pop("delivery"),
+        "categories.user.contact.address.street.class",
+        "delivery has no retention rule",
+    ),
+    "personal data outside retention": (
+        lambda f: f["categories"]["user.name"].update({"class": "none"}),
+        "categories.user.name.class",
+        "only system.operations is outside retention",
+    ),
+    "collected for nothing": (
+        lambda f: f["categories"].update({"user.hobby": {"class": "identity", "label": "hobby"}}),
+        "categories.user.hobby",
+        "no purpose needs it",
+    ),
+    "hidden from its customer": (
+        lambda f: f["rules"]["self_service"]["customer"]["reveal"].remove("user.payment"),
+        "categories.user.payment",
+        "its customer cannot see it (C5.1)",
+    ),
+    "payment data for a partner": (
+        lambda f: f["recipients"]["delivery"]["allow"].append("user.payment"),
+        "recipients.delivery.allow",
+        "payment data goes to no partner",
+    ),
+    "a disclosure for a forbidden purpose": (
+        lambda f: f["recipients"]["delivery"].update(purpose="sale"),
+        "recipients.delivery.purpose",
+        "sale is no purpose to disclose for",
+    ),
+    "a disclosure to nobody in particular": (
+        lambda f: f["trust"]["customers"].update(discloses=["brokers"]),
+        "trust.customers.discloses",
+        "brokers is no kind of recipient",
+    ),
+    "an event that nobody publishes": (
+        lambda f: f["trust"]["orders"]["consumes"].append("shipment.eaten"),
+        "trust.orders.consumes",
+        "nobody publishes shipment.eaten",
+    ),
+    "the junior gets more than the senior": (
+        lambda f: f["rules"]["enquiries"]["support_2"]["reveal"].remove("user.content.private"),
+        "rules.enquiries.support_1",
+        "gets more of user.content.private than support_2",
+    ),
+    "the emergency role on an ordinary day": (
+        lambda f: f["rules"]["enquiries"].update(engineer_on_call=REVEAL_NAME),
+        "rules.enquiries.engineer_on_call",
+        "engineer_on_call is for break_glass only",
+    ),
+    "staff without work": (
+        lambda f: f["purposes"]["delivery"].pop("work"),
+        "purposes.delivery",
+        "no kind of work ties staff to it",
+    ),
+    "a member that means nothing": (
+        lambda f: f["purposes"]["delivery"].update(lable="delivery"),
+        "purposes.delivery.lable",
+        "did you mean label?",
+    ),
+    "a part that is missing": (lambda f: f.pop("retention"), "retention", "is missing"),
+    "a value that cannot be": (
+        lambda f: f["roles"]["support_1"].update(kind="wizard"),
+        "roles.support_1.kind",
+        "Input should be",
+    ),
+    "a version that YAML reads as a date": (
+        lambda f: f.update(version=f["in_force_from"].date()),
+        "version",
+        "put it in quotes",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_each_gap_is_named_with_its_line_and_a_way_out(tmp_path: Path, raw: Raw, what: str) -> None:
+    change, place, named = BROKEN[what]
+    change(raw)
+    path = written(tmp_path, raw)
+
+    with pytest.raises(PolicyGap) as caught:
+        load(path)
+
+    found = [g for g in caught.value.gaps if ".".join(map(str, g.place)) == place]
+    assert any(named in str(gap) for gap in found), caught.value.gaps
+    for gap in found:
+        text = path.read_text().splitlines()[gap.line - 1]
+        # The line holds the last part of the place that is in the file at all.
+        assert gap.file == path.name
+        assert gap.do
+        assert gap.line == 1 or any(str(step) in text for step in gap.place), (gap, text)
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("text", "named"),
     [
-        (
-            lambda f: f["rules"].update(marketing={"support": {"reveal": ["user.name"]}}),
-            "forbidden",
-        ),
-        (lambda f: f["purposes"]["delivery"].update(basis="none"), "no lawful basis"),
-        (lambda f: f["purposes"]["delivery"].update(clauses=["C4.4"]), "clause C4.4"),
-        (lambda f: f["rules"].pop("delivery"), "no rule says who gets what"),
-        (lambda f: f["rules"].update(x_ray={"support": {}}), "x_ray is no purpose"),
-        (lambda f: f["rules"]["delivery"].update(intern={}), "intern is no role"),
-        (lambda f: f["rules"]["delivery"]["dispatch"]["reveal"].append("user.dna"), "no category"),
-        (lambda f: f["rules"]["delivery"]["dispatch"]["mask"].append("user.name"), "stands twice"),
-        (
-            lambda f: f["rules"]["delivery"]["dispatch"]["reveal"].append(
-                "user.authorization.password"
-            ),
-            "never comes out",
-        ),
-        (
-            lambda f: f["rules"]["delivery"]["dispatch"].update(carry=["user.payment"]),
-            "only services",
-        ),
-        (lambda f: f["rules"]["delivery"]["dispatch"]["mask"].append("user.payment"), "no mask"),
-        (lambda f: f["categories"]["user.name"].pop("validator"), "without a validator"),
-        (lambda f: f["retention"].pop("delivery"), "has no retention rule"),
-        (
-            lambda f: f["categories"].update(
-                {"user.hobby": {"class": "identity", "label": "hobby"}}
-            ),
-            "no purpose needs it",
-        ),
-        (lambda f: f["recipients"]["delivery"]["allow"].append("user.payment"), "payment data"),
-        (lambda f: f["categories"]["user.name"].update({"class": "none"}), "outside retention"),
-        (lambda f: f.update(notes="x"), "notes"),
-        (lambda f: f["roles"]["support"].update(kind="wizard"), "roles.support.kind"),
+        ("rules: [", "not YAML"),
+        ("a: &a [*a]", "means nothing here"),
+        ("- just\n- a list\n", "Input should be"),
+        ("", "Input should be"),
+        ("version: 1\n---\nversion: 2\n", "not YAML"),
+        ("\tversion: x", "not YAML"),
     ],
 )
-def test_each_gap_is_named(
-    tmp_path: Path, change: Callable[[dict[str, Any]], object], named: str
-) -> None:
-    with pytest.raises(PolicyGap) as caught:
-        load(changed(tmp_path, change))
+def test_what_is_no_policy_at_all_is_refused(tmp_path: Path, text: str, named: str) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(text)
 
-    assert any(named in gap for gap in caught.value.gaps), caught.value.gaps
+    with pytest.raises(PolicyGap, match=named):
+        load(path)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(PolicyGap, match="not UTF-8"):
+        load(path)
 
 
 def test_a_key_that_stands_twice_is_a_gap(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text(POLICY.read_text() + "\nretention: {}\n")
 
-    with pytest.raises(PolicyGap, match="stands twice"):
+    with pytest.raises(PolicyGap, match="retention: stands twice") as caught:
         load(path)
 
+    assert caught.value.gaps[0].line == len(path.read_text().splitlines())
 
-def test_a_forbidden_purpose_yields_nothing_even_past_the_files_own_check() -> None:
-    file = load(POLICY)
-    rules = {**file.rules, "marketing": file.rules["delivery"]}
 
-    policy = Policy(file.model_copy(update={"rules": rules}))
+def test_every_gap_of_a_file_is_named_at_once(tmp_path: Path, raw: Raw) -> None:
+    raw["purposes"]["delivery"].update(basis="none", dpv="dpv:X")
+    raw["recipients"]["mail"]["allow"].append("user.payment")
 
-    assert not policy.may("dispatch", "marketing")
-    assert policy.table("dispatch", "marketing") == {}
+    with pytest.raises(PolicyGap) as caught:
+        load(written(tmp_path, raw))
+
+    assert len(caught.value.gaps) >= 3
 
 
 def test_purposes_and_roles_match_exactly() -> None:
@@ -102,5 +312,36 @@ def test_what_is_not_listed_is_withheld() -> None:
     policy = Policy(load(POLICY))
 
     assert policy.table("warehouse", "warehousing").get("user.contact.email") is None
-    assert policy.table("support", "enquiries")["user.name"] is Action.MASK
+    assert policy.table("support_1", "enquiries")["user.name"] is Action.MASK
     assert "user.contact.email" in policy.preview("warehouse", "warehousing")["withhold"]
+
+
+def test_a_sub_purpose_has_what_its_parent_has_unless_it_says_less() -> None:
+    policy = Policy(load(POLICY))
+
+    assert policy.table("support_1", "complaints") == policy.table("support_1", "enquiries")
+    confirming = policy.table("dispatch", "distribution_confirmation")
+    assert confirming["user.contact.address.state"] is Action.REVEAL
+    assert confirming["user.contact.address.postal_code"] is Action.GENERALISE
+    assert "user.contact.address.street" not in confirming
+    assert not policy.may("partner", "distribution_confirmation")
+    assert policy.file.purposes["refunds"].basis == "contract"
+
+
+def test_a_sub_purpose_past_the_files_own_check_still_yields_no_more_than_its_parent() -> None:
+    file = load(POLICY)
+    rules = {**file.rules, "complaints": file.rules["rights_requests"]}
+
+    policy = Policy(file.model_copy(update={"rules": rules}))
+
+    assert not policy.may("data_protection_officer", "complaints")
+    assert policy.table("support_2", "complaints")["user.name"] is Action.MASK
+    assert "user.contact.address.street" in policy.table("support_2", "complaints")
+
+
+def test_a_route_for_a_purpose_serves_its_parts_and_not_the_reverse() -> None:
+    policy = Policy(load(POLICY))
+
+    assert policy.serves(["enquiries"], "complaints")
+    assert not policy.serves(["complaints"], "enquiries")
+    assert not policy.serves(["enquiries"], "Enquiries")

@@ -63,7 +63,7 @@ async def door(serve, database, signer, revocations, log, services):
             tx,
             username="kim",
             password_hash=passwords.hash(PASSWORD),
-            roles=["support", "warehouse"],
+            roles=["support_1", "warehouse"],
             sites=["main"],
             now=time.time(),
         )
@@ -136,7 +136,7 @@ async def test_a_staff_member_signs_in(sign_in, door, recorded):
 
     assert answer.status_code == 200
     said = answer.json()
-    assert (said["roles"], said["sites"]) == (["support", "warehouse"], ["main"])
+    assert (said["roles"], said["sites"]) == (["support_1", "warehouse"], ["main"])
     assert said["expires_in"] == 8 * 3600
     assert opens(door, said["identity_token"]) is None  # it says who, and opens nothing
     record = await recorded()
@@ -252,7 +252,7 @@ DENIED = {
     "a customer's purpose": (detail(purpose="self_service"), "purpose_not_allowed"),
     "no purpose at all": (detail(purpose="none"), "purpose_not_allowed"),
     "a role that is not theirs": (detail(role="shop_owner"), "purpose_not_allowed"),
-    "their other role": (detail(role="support"), "purpose_not_allowed"),
+    "their other role": (detail(role="support_1"), "purpose_not_allowed"),
     "a site that is not theirs": (detail(work="site/other"), "work_not_yours"),
 }
 
@@ -392,7 +392,7 @@ async def test_losing_a_role_ends_the_grants_of_before(ask, door, database):
             tx,
             username="kim",
             password_hash=kim.password_hash,
-            roles=["support"],
+            roles=["support_1"],
             sites=["main"],
             now=time.time(),
         )

@@ -109,12 +109,12 @@ def test_an_identity_token_opens_nothing(authenticator, signer, session):
         {"sub": ids.mint("stf")},
         {"purpose": "warehousing"},
         {"sid": None},
-        {"role": "support"},
-        {"kind": "staff", "role": "support", "work": "site/main"},
-        {"kind": "staff", "sub": ids.mint("stf"), "role": "support"},
+        {"role": "support_1"},
+        {"kind": "staff", "role": "support_1", "work": "site/main"},
+        {"kind": "staff", "sub": ids.mint("stf"), "role": "support_1"},
         {"kind": "staff", "sub": ids.mint("stf"), "work": "site/main", "work_scopes": ["order/*"]},
         # Bound to work, and nothing says what that covers.
-        {"kind": "staff", "sub": ids.mint("stf"), "role": "support", "work": "site/main"},
+        {"kind": "staff", "sub": ids.mint("stf"), "role": "support_1", "work": "site/main"},
         {"kind": "staff_identity"},
     ],
 )
@@ -217,7 +217,7 @@ async def test_closing_the_work_ends_its_grants(authenticator, revocations, sign
     work = f"order/{ids.mint('ord')}"
     who = {"staff": ids.mint("stf"), "session": session, "categories": None}
     covers = {"work_subject": None, "work_scopes": {work}}
-    mint = who | covers | {"role": "support", "purpose": "enquiries", "now": NOW}
+    mint = who | covers | {"role": "support_1", "purpose": "enquiries", "now": NOW}
     grant = minting.grant_token(signer, **mint, work=work).token
     other = minting.grant_token(signer, **mint, work="site/main").token
     assert not refused(authenticator, grant)

@@ -15,7 +15,7 @@ from privacy_gateway.domain.staff.sign_in import TooManyAttempts, WrongCredentia
 from privacy_gateway.models import Base, Revocation, SignInAttempts, StaffMember
 from privity_database import differences
 
-ROLES = {"warehouse", "support", "shop_owner"}
+ROLES = {"warehouse", "support_1", "shop_owner"}
 PASSWORD = "correct horse battery"
 NOW = 1_800_000_000.0
 
@@ -76,12 +76,12 @@ async def revoked(database):
 
 
 async def test_the_file_brings_the_directory_to_what_it_says(applied, database, passwords):
-    await applied({"username": "kim"}, {"username": "lee", "roles": ["support"], "sites": []})
+    await applied({"username": "kim"}, {"username": "lee", "roles": ["support_1"], "sites": []})
 
     kim, lee = await member(database, "kim"), await member(database, "lee")
 
     assert (kim.roles, kim.sites, kim.active) == (["warehouse"], ["main"], True)
-    assert (lee.roles, lee.sites) == (["support"], [])
+    assert (lee.roles, lee.sites) == (["support_1"], [])
     assert kim.id.startswith("stf_")
     assert passwords.matches(kim.password_hash, PASSWORD)
     assert PASSWORD not in kim.password_hash
@@ -100,7 +100,7 @@ async def test_reading_the_same_file_again_changes_nothing(applied, database):
 
 @pytest.mark.parametrize(
     "change",
-    [{"roles": ["support"]}, {"sites": []}, {"active": False}, {"password": "another password"}],
+    [{"roles": ["support_1"]}, {"sites": []}, {"active": False}, {"password": "another password"}],
 )
 async def test_whoever_changes_loses_the_tokens_of_before(applied, database, change):
     await applied({"username": "kim"})

@@ -202,7 +202,7 @@ def _words(policy: Policy) -> feed.Words:
     return feed.Words(
         categories={name: rule.label for name, rule in policy.file.categories.items()},
         purposes={name: purpose.label for name, purpose in policy.file.purposes.items()},
-        roles={},
+        roles={name: role.label for name, role in policy.file.roles.items()},
     )
 
 
@@ -221,5 +221,5 @@ def _records(request: Request) -> Records:
 
 
 def _policy(request: Request) -> Policy:
-    policy: Policy = request.app.state.policy
+    policy: Policy = request.app.state.policies.current
     return policy

@@ -25,7 +25,7 @@ async def pass_on(request: Request) -> dict[str, int]:
     """Done when every consumer has taken it; a consumer survives the same event twice."""
     arrival = of(request)
     caller: Caller = request.scope["privity.caller"]
-    policy: Policy = request.app.state.policy
+    policy: Policy = request.app.state.policies.current
     services: Services = request.app.state.services
     if caller.kind != "service":
         raise NotAllowed("services publish events")

@@ -20,7 +20,7 @@ from privacy_gateway.domain.intake.card_numbers import (
     query_holds_card_number,
 )
 from privacy_gateway.domain.intake.strict_json import parse
-from privacy_gateway.domain.passage.contracts import Contracts
+from privacy_gateway.domain.passage.contracts import ContractsInForce
 from privacy_gateway.domain.passage.inbound import Inbound
 from privacy_gateway.domain.passage.journey import Journey
 from privacy_gateway.domain.passage.outbound import Outbound
@@ -63,7 +63,7 @@ class Sessions(Protocol):
 class Forwarding:
     def __init__(
         self,
-        contracts: Contracts,
+        contracts: ContractsInForce,
         *,
         inbound: Inbound,
         outbound: Outbound,
@@ -79,11 +79,12 @@ class Forwarding:
         self._sessions = sessions
 
     def serves_visitors(self, match: Match) -> bool:
-        return any(self._contracts.policy.may("visitor", p) for p in match.route.purposes)
+        policy = self._contracts.current.policy
+        return any(policy.may("visitor", purpose) for purpose in match.route.purposes)
 
     def find(self, method: str, path: str) -> Match | None:
         """Raises MethodNotAllowed for a path that has other methods only."""
-        found = self._contracts.table.find(method, path)
+        found = self._contracts.offer.table.find(method, path)
         if isinstance(found, set):
             raise MethodNotAllowed(f"offered here: {', '.join(sorted(found))}")
         return found
@@ -95,7 +96,7 @@ class Forwarding:
             route=match.route,
             parameters=match.parameters,
             request_id=arrival.request_id,
-            policy=self._contracts.policy,
+            contracts=self._contracts.current,
             idempotency_key=_idempotency_key(arrival.headers),
         )
         seconds = READ_SECONDS if match.route.method == "GET" else WRITE_SECONDS
@@ -132,7 +133,7 @@ class Forwarding:
     async def _admitted(self, journey: Journey) -> Journey:
         """The journey with a purpose that this route serves; a refusal is recorded first."""
         caller, route, policy = journey.caller, journey.route, journey.policy
-        if caller.purpose in route.purposes and policy.may(caller.role, caller.purpose):
+        if journey.contracts.admits(route, role=caller.role, purpose=caller.purpose):
             if caller.kind != "service" or _trusted(journey):
                 return journey
         elif caller.kind in {"visitor", "customer"}:
@@ -146,7 +147,7 @@ class Forwarding:
 
     def _query(self, journey: Journey, scope: Scope) -> str:
         """The query string, checked; it goes on as it came."""
-        path_checks, query_checks = self._contracts.parameters(journey.route)
+        path_checks, query_checks = self._contracts.offer.parameters(journey.route)
         for name, text in journey.parameters.items():
             check = path_checks.get(name)
             # A malformed id and an unknown one look the same.

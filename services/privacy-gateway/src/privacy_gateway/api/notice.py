@@ -25,7 +25,7 @@ async def contract(request: Request) -> dict[str, Any]:
 
 @router.get("/v1/policy")
 async def policy_in_force(request: Request) -> dict[str, Any]:
-    policy: Policy = request.app.state.policy
+    policy: Policy = request.app.state.policies.current
     of(request).cache_control = b"public, max-age=60"
     file = policy.file
     return {

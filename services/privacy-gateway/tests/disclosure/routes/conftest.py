@@ -22,7 +22,7 @@ from privacy_gateway.clients.services import Endpoint, Services
 from privacy_gateway.clients.webhooks import Webhooks
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.disclosure.record import Means
-from privacy_gateway.domain.policy import Policy, load
+from privacy_gateway.domain.policy.in_force import PolicyInForce
 from privacy_gateway.domain.tokens.caller import VISITOR, Caller, service
 from privacy_gateway.domain.vault.data_keys import DataKeys
 from privacy_gateway.domain.vault.vault import Vault
@@ -79,7 +79,7 @@ CALLERS = {
     "visitor": VISITOR,
     "owner": _staff("shop_owner", "partner_management"),
     "owner for another purpose": _staff("shop_owner", "audit_review"),
-    "support": _staff("support", "partner_management"),
+    "support": _staff("support_1", "partner_management"),
     **{name: service(name) for name in ("customers", "orders", "logistics-adapter")},
 }
 
@@ -231,7 +231,7 @@ async def means(gateway_database, keys_database, audit_database, key_file) -> As
         audit = AuditLog(audit_database.runtime, vault, deadline_seconds=20)
         await audit.start()
         running.push_async_callback(audit.close)
-        yield Means(database, Policy(load(POLICY)), vault, audit, key_file)
+        yield Means(database, PolicyInForce(POLICY.parent), vault, audit, key_file)
 
 
 @pytest.fixture
@@ -261,9 +261,9 @@ async def gateway(
         app.include_router(resource.router)
     app.state.means = means
     app.state.services = services
-    app.state.webhooks = Webhooks(allowed=AllowedAddresses(listed), total_seconds=1.5)
+    app.state.webhooks = Webhooks(allowed=AllowedAddresses(listed), total_seconds=4)
     app.state.mail = Mail(
-        server, sender=Sender.parse("The Shop <post@shop.example>"), total_seconds=2
+        server, sender=Sender.parse("The Shop <post@shop.example>"), total_seconds=4
     )
     transport = httpx.ASGITransport(app=Edge(Introduced(app), cors=Cors(()), https=False))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as client:

@@ -16,10 +16,10 @@ Kind = Literal[
     "policy",
     "key",
 ]
-FieldDecision = Literal["reveal", "mask", "carry", "seal", "withhold"]
+FieldDecision = Literal["reveal", "generalise", "mask", "carry", "seal", "withhold"]
 Decision = Literal["allow", "refuse"]
 
-OPENED: Final = frozenset({"reveal", "mask"})
+OPENED: Final = frozenset({"reveal", "generalise", "mask"})
 _DURABLE: Final = object()
 """Only the audit log passes this on, and only after the commit."""
 

@@ -22,6 +22,7 @@ _DID = {
 }
 _SEEN = {
     "reveal": "in full",
+    "generalise": "in a coarser form",
     "mask": "in part",
     "carry": "still sealed",
     "seal": "sealed on the way in",

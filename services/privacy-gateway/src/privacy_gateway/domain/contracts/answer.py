@@ -10,8 +10,10 @@ from typing import Any
 
 from privacy_gateway.domain.audit.access import FieldAccess
 from privacy_gateway.domain.contracts.document import Schema, nullable
-from privacy_gateway.domain.policy.engine import Action, Policy
-from privacy_gateway.domain.policy.file import NOT_PERSONAL
+from privacy_gateway.domain.policy.actions import Action
+from privacy_gateway.domain.policy.engine import Policy
+from privacy_gateway.domain.policy.file import NOT_PERSONAL, CategoryRule
+from privacy_gateway.domain.policy.generalise import COARSER
 from privacy_gateway.domain.policy.masks import MASKS
 
 Open = Callable[[str, Any], str | None]  # (token, receipt) → plaintext; None: it was deleted
@@ -58,12 +60,18 @@ class Withheld:
 
 
 class _Leaf:
-    __slots__ = ("action", "mask", "sealed")
+    __slots__ = ("action", "sealed", "transform")
 
-    def __init__(self, action: Action, *, sealed: bool, mask: str | None) -> None:
+    def __init__(self, action: Action, rule: CategoryRule, *, sealed: bool) -> None:
         self.action = action
         self.sealed = sealed
-        self.mask = MASKS[mask] if mask else None
+        self.transform: Callable[[str], str] | None = None
+        # A rule that names none is refused with its file; if one comes here all the same, it
+        # stops here rather than let the value pass as it is.
+        if action is Action.MASK:
+            self.transform = MASKS[rule.mask or ""]
+        elif action is Action.GENERALISE:
+            self.transform = COARSER[rule.generalise or ""]
 
     def find(self, value: Any, units: list[Found], tokens: list[str]) -> None:
         if self.sealed and value is not None and self.action is not Action.CARRY:
@@ -80,7 +88,7 @@ class _Leaf:
                 return None
         elif isinstance(value, (dict, list)):
             raise NotAsPromised("structure where the contract promises a plain value")
-        return self.mask(str(value)) if self.action is Action.MASK and self.mask else value
+        return value if self.transform is None else self.transform(str(value))
 
 
 class _Many:
@@ -156,6 +164,7 @@ class AnswerPlan:
         self._root = compiling.node(schema, "", None)
         self.withheld = tuple(compiling.withheld)
         self.masked = tuple(compiling.masked)
+        self.generalised = tuple(compiling.generalised)
         self.personal = compiling.personal
 
     def find(self, answer: Any) -> tuple[list[Found], list[str]]:
@@ -183,6 +192,7 @@ class _Compiling:
         self._table = table
         self.withheld: list[Withheld] = []
         self.masked: list[str] = []
+        self.generalised: list[str] = []
         self.personal = False
 
     def node(self, schema: Schema, path: str, fields: list[FieldAccess] | None) -> Node | None:
@@ -226,9 +236,9 @@ class _Compiling:
         if action is Action.WITHHOLD:
             self.withheld.append(Withheld(path, category))
             return None
-        mask = None
         if action is Action.MASK:
             self.masked.append(path)
-            mask = self._policy.category(category).mask
+        elif action is Action.GENERALISE:
+            self.generalised.append(path)
         sealed = schema.get("x-privity-kind") == "sealed"
-        return _Leaf(action, sealed=sealed, mask=mask)
+        return _Leaf(action, self._policy.category(category), sealed=sealed)

@@ -4,60 +4,66 @@ from collections.abc import Iterable, Iterator
 
 from privacy_gateway.domain.contracts.document import Route, Schema, nullable
 from privacy_gateway.domain.contracts.scalar import is_free_text
+from privacy_gateway.domain.policy.actions import Action
 from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.policy.file import NOT_PERSONAL
+from privacy_gateway.domain.policy.gap import Gap, meant
 
-_CONTAINERS = {"object", "array"}
-
-
-def gaps(routes: Iterable[Route], policy: Policy) -> list[str]:
-    found: list[str] = []
-    for route in routes:
-        found.extend(f"{route.service}: {route.name}: {gap}" for gap in _route_gaps(route, policy))
-    return found
+_Found = Iterator[tuple[str, str, str]]
+"""Where in the route, what is wrong, what to do."""
 
 
-def _route_gaps(route: Route, policy: Policy) -> Iterator[str]:
+def gaps(routes: Iterable[Route], policy: Policy) -> list[Gap]:
+    return [
+        Gap((route.service, route.name, *([where] if where else [])), says, do)
+        for route in routes
+        for where, says, do in _route_gaps(route, policy)
+    ]
+
+
+def _route_gaps(route: Route, policy: Policy) -> _Found:
     if not route.purposes:
-        yield "no purposes"
+        yield "", "no purposes", "say in the route what it is for"
     for purpose in route.purposes:
         if purpose not in policy.file.purposes:
-            yield f"{purpose} is no purpose"
+            do = meant(purpose, policy.file.purposes, "describe it in the policy")
+            yield "purposes", f"{purpose} is no purpose", do
         elif policy.forbidden(purpose):
-            yield f"{purpose} is forbidden"
+            yield "purposes", f"{purpose} is forbidden", "remove it"
     for parameter in route.parameters:
         yield from _parameter_gaps(parameter.name, parameter.place, parameter.schema, policy)
     if route.request is not None:
         yield from _schema_gaps(route.request, "request", policy, incoming=True, about=True)
         if route.scope is None and _holds_sealed(route.request):
-            yield "seals values without a scope"
+            yield "request", "seals values without a scope", "name the route's scope"
     if route.answer is not None:
         yield from _schema_gaps(route.answer, "answer", policy, incoming=False, about=False)
 
 
-def _parameter_gaps(name: str, place: str, schema: Schema, policy: Policy) -> Iterator[str]:
+def _parameter_gaps(name: str, place: str, schema: Schema, policy: Policy) -> _Found:
     inner, _ = nullable(schema)
+    where = f"parameter {name}"
     if place not in {"path", "query"}:
-        yield f"{place} parameter {name}: only path and query are filtered"
+        yield where, f"stands in {place}: only path and query are filtered", "move it"
     category = inner.get("x-privity-category", schema.get("x-privity-category"))
     if category not in policy.file.categories:
-        yield f"parameter {name}: no category"
+        yield where, "no category", "annotate it"
     elif policy.category(category).sealed:
-        yield f"parameter {name}: {category} does not travel in a URL"
+        yield where, f"{category} does not travel in a URL", "take it in a body"
     if is_free_text(inner):
-        yield f"parameter {name}: free text does not travel in a URL"
+        yield where, "free text does not travel in a URL", "give it a pattern or choices"
 
 
 def _schema_gaps(
     schema: Schema, path: str, policy: Policy, *, incoming: bool, about: bool
-) -> Iterator[str]:
+) -> _Found:
     """`about`: whether an enclosing object says whom it is about."""
     inner, _ = nullable(schema)
     kind = inner.get("type")
     if kind == "object" and "x-privity-category" not in inner:
         about = about or "x-privity-subject" in inner
         if not inner.get("properties") and incoming:
-            yield f"{path}: an object without members"
+            yield path, "an object without members", "declare what it holds"
         for name, member in inner.get("properties", {}).items():
             yield from _schema_gaps(
                 member, f"{path}.{name}", policy, incoming=incoming, about=about
@@ -71,30 +77,42 @@ def _schema_gaps(
         yield from _leaf_gaps({**schema, **inner}, path, policy, incoming=incoming, about=about)
 
 
-def _leaf_gaps(
-    schema: Schema, path: str, policy: Policy, *, incoming: bool, about: bool
-) -> Iterator[str]:
+def _leaf_gaps(schema: Schema, path: str, policy: Policy, *, incoming: bool, about: bool) -> _Found:
     category = schema.get("x-privity-category")
     kind = schema.get("x-privity-kind")
     if category is None:
-        yield f"{path}: no category"
+        yield path, "no category", "annotate it"
         return
     rule = policy.file.categories.get(category)
     if rule is None:
-        yield f"{path}: {category} is not in the policy"
+        do = meant(category, policy.file.categories, "describe it there, or do not collect it")
+        yield path, f"{category} is not in the policy", do
         return
     if rule.sealed and kind not in {"sealed", "index"}:
-        yield f"{path}: {category} must be sealed"
+        yield path, f"{category} must be sealed", "make it Sealed"
     if kind == "sealed" and not rule.sealed:
-        yield f"{path}: {category} is not a sealed category"
+        yield path, f"{category} is not a sealed category", "seal it in the policy"
     if kind == "index" and not rule.lookup:
-        yield f"{path}: {category} has no look-up"
+        yield path, f"{category} has no look-up", "allow it in the policy, or do not search by it"
     if kind in {"index", "secret"} and not incoming:
-        yield f"{path}: an {kind} never comes out"
+        yield path, f"an {kind} never comes out", "remove it from the answer"
     if incoming and kind is None and is_free_text(schema):
-        yield f"{path}: free text that is not sealed"
+        yield path, "free text that is not sealed", "seal it, or give it a pattern or choices"
     if not incoming and not about and category != NOT_PERSONAL:
-        yield f"{path}: {category} in an object that does not say whom it is about"
+        says = f"{category} in an object that does not say whom it is about"
+        yield path, says, "name the object's subject"
+    if not incoming and kind is None and schema.get("type", "string") != "string":
+        yield from _unlike_text(category, path, policy)
+
+
+def _unlike_text(category: str, path: str, policy: Policy) -> _Found:
+    """A mask and a coarser form are text: in place of a number they would change its type."""
+    for purpose, role in policy.rows():
+        action = policy.table(role, purpose).get(category)
+        if action in {Action.MASK, Action.GENERALISE}:
+            says = f"{category} is no text here, and {role} is to get it otherwise for {purpose}"
+            yield path, says, "withhold it there, or give it a category of its own"
+            return
 
 
 def _holds_sealed(schema: Schema) -> bool:
@@ -105,3 +123,15 @@ def _holds_sealed(schema: Schema) -> bool:
     if "items" in inner:
         inside.append(inner["items"])
     return any(_holds_sealed(member) for member in inside)
+
+
+def trust_gaps(routes: Iterable[Route], services: Iterable[str], policy: Policy) -> list[Gap]:
+    """Routes that a service is trusted to read, and nobody offers."""
+    offered = {route.path for route in routes if route.method == "GET"}
+    return [
+        Gap(("trust", service, "reads"), f"nobody offers GET {path}", "remove it, or offer it")
+        for service in services
+        if service in policy.file.trust
+        for path in policy.file.trust[service].reads
+        if path not in offered
+    ]

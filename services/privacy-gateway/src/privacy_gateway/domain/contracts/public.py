@@ -44,6 +44,7 @@ COMPONENTS: dict[str, Any] = {
                 "record": {"type": "string"},
                 "records": {"type": "array", "items": {"type": "string"}},
                 "masked": {"type": "array", "items": {"type": "string"}},
+                "generalised": {"type": "array", "items": {"type": "string"}},
                 "withheld": {
                     "type": "array",
                     "items": {

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from privacy_gateway.domain.audit.access import Access, FieldAccess
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.policy.engine import Policy
+from privacy_gateway.domain.policy.in_force import PolicyInForce
 from privacy_gateway.domain.tokens.caller import Caller
 from privacy_gateway.domain.vault.kek import KeyFile
 from privacy_gateway.domain.vault.sealing import DoesNotOpen, NotSealed
@@ -32,10 +33,14 @@ class Means:
     """What a disclosure needs of the gateway."""
 
     database: Database
-    policy: Policy
+    policies: PolicyInForce
     vault: Vault
     audit: AuditLog
     keks: KeyFile
+
+    @property
+    def policy(self) -> Policy:
+        return self.policies.current
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The contracts in force, compiled once and joined with the policy."""
+"""The contracts in force: what services offer, joined with one version of the policy."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,60 +8,52 @@ from typing import Any
 import orjson
 
 from privacy_gateway.domain.contracts.answer import AnswerPlan
-from privacy_gateway.domain.contracts.document import Route, Schema, routes
-from privacy_gateway.domain.contracts.gaps import gaps
+from privacy_gateway.domain.contracts.document import Route
+from privacy_gateway.domain.contracts.gaps import gaps, trust_gaps
+from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.contracts.request import Errors, RequestPlan, Rules
-from privacy_gateway.domain.contracts.scalar import Check, Unsupported, compile_scalar
-from privacy_gateway.domain.contracts.table import RoutingTable
+from privacy_gateway.domain.contracts.scalar import Unsupported
 from privacy_gateway.domain.intake.address import FIELDS, normalise_address
 from privacy_gateway.domain.intake.normalise import BadValue, Invalid, normalise
-from privacy_gateway.domain.policy import Policy, PolicyGap
+from privacy_gateway.domain.policy import Gap, Policy, PolicyGap
+from privacy_gateway.domain.policy.in_force import PolicyInForce
 
 
 class Contracts:
     """Raises PolicyGap, naming every gap, when contracts and policy do not meet."""
 
-    def __init__(
-        self,
-        documents: Mapping[str, Mapping[str, Any]],
-        policy: Policy,
-        *,
-        own_paths: frozenset[str] = frozenset(),
-    ) -> None:
-        """`own_paths`: what the gateway answers itself, and services only hear from it."""
+    def __init__(self, offer: Offer, policy: Policy) -> None:
+        self.offer = offer
         self.policy = policy
-        offered = [
-            route
-            for service, document in documents.items()
-            for route in routes(service, document)
-            if route.path not in own_paths and not _internal(route)
-        ]
-        found = gaps(offered, policy)
+        found = gaps(offer.routes, policy)
+        found += trust_gaps(offer.routes, offer.documents, policy)
         rules = _rules(policy)
         self._requests: dict[Route, RequestPlan] = {}
-        self._parameters: dict[Route, tuple[dict[str, Check], dict[str, Check]]] = {}
-        for route in offered:
+        for route in offer.routes:
             try:
                 if route.request is not None:
                     self._requests[route] = RequestPlan(route.request, rules)
-                self._parameters[route] = _parameters(route)
             except Unsupported as exc:
-                found.append(f"{route.service}: {route.name}: cannot check {exc}")
-        try:
-            self.table = RoutingTable(offered)
-        except ValueError as exc:
-            found.append(str(exc))
+                place = (route.service, route.name, "request")
+                found.append(Gap(place, f"cannot check {exc}", "describe it completely"))
         if found:
             raise PolicyGap(found)
-        self.routes = tuple(offered)
         self._answers: dict[tuple[Route, str, str, frozenset[str] | None], AnswerPlan] = {}
+        self._admits: dict[tuple[Route, str, str], bool] = {}
 
     def request(self, route: Route) -> RequestPlan | None:
         return self._requests.get(route)
 
-    def parameters(self, route: Route) -> tuple[dict[str, Check], dict[str, Check]]:
-        """Checks for the path's and the query's parameters."""
-        return self._parameters[route]
+    def admits(self, route: Route, *, role: str, purpose: str) -> bool:
+        """Whether the route serves this purpose and the role may have it. Names match exactly."""
+        key = (route, role, purpose)
+        admits = self._admits.get(key)
+        if admits is None:
+            policy = self.policy
+            admits = policy.may(role, purpose) and policy.serves(route.purposes, purpose)
+            if admits:  # others are whatever somebody's token says
+                self._admits[key] = admits
+        return admits
 
     def answer(
         self, route: Route, *, role: str, purpose: str, only: frozenset[str] | None
@@ -77,21 +69,28 @@ class Contracts:
                 self._answers[key] = plan
         return plan
 
-    def reading_route(self, service: str, path: str) -> Route:
-        """The route of `service` that reads a resource. Raises KeyError."""
-        for route in self.routes:
-            if (route.service, route.method, route.path) == (service, "GET", path):
-                return route
-        raise KeyError(f"{service} has no route GET {path}")
+
+class ContractsInForce:
+    """The contracts joined with each version of the policy that counts, or is to count."""
+
+    def __init__(self, offer: Offer, policies: PolicyInForce) -> None:
+        """Raises PolicyGap; from then on the policy takes no version that does not fit."""
+        self.offer = offer
+        self._policies = policies
+        self._joined: dict[str, Contracts] = {}
+        policies.require(self._join)
+
+    @property
+    def current(self) -> Contracts:
+        return self._joined[self._policies.current.hash]
+
+    def _join(self, policy: Policy) -> None:
+        if policy.hash not in self._joined:
+            self._joined[policy.hash] = Contracts(self.offer, policy)
 
 
 def load_documents(paths: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     return {name: orjson.loads(path.read_bytes()) for name, path in paths.items()}
-
-
-def _internal(route: Route) -> bool:
-    """Routes that services offer to the gateway alone: events and partners' callbacks."""
-    return route.purposes == ("internal",)
 
 
 def _rules(policy: Policy) -> Rules:
@@ -119,27 +118,3 @@ def _address(built: dict[str, Any], path: str) -> Errors:
         if built.get(name) is not None:
             built[name] = whole[name]
     return []
-
-
-def _parameters(route: Route) -> tuple[dict[str, Check], dict[str, Check]]:
-    path: dict[str, Check] = {}
-    query: dict[str, Check] = {}
-    for parameter in route.parameters:
-        checks = path if parameter.place == "path" else query
-        checks[parameter.name] = _from_text(parameter.schema)
-    return path, query
-
-
-def _from_text(schema: Schema) -> Check:
-    """A parameter's check: in a URL everything is text."""
-    inner = next((o for o in schema.get("anyOf", ()) if o.get("type") != "null"), None)
-    if inner is not None:
-        schema = {**{k: v for k, v in schema.items() if k != "anyOf"}, **inner}
-    check = compile_scalar(schema)
-    if schema.get("type") == "integer":
-        return lambda text: (
-            check(int(text)) if text.isascii() and text.isdigit() and len(text) < 16 else "int_type"
-        )
-    if schema.get("type") == "boolean":
-        return lambda text: None if text in {"true", "false"} else "bool_type"
-    return check

@@ -11,7 +11,6 @@ from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.contracts.request import Carry, Reading
 from privacy_gateway.domain.intake.card_numbers import CardNumberRefused, screen
 from privacy_gateway.domain.intake.normalise import index_form
-from privacy_gateway.domain.passage.contracts import Contracts
 from privacy_gateway.domain.passage.journey import Journey
 from privacy_gateway.domain.vault.vault import Vault
 from privity_contracts import ids
@@ -39,10 +38,7 @@ class _Place:
 
 
 class Inbound:
-    def __init__(
-        self, contracts: Contracts, *, vault: Vault, audit: AuditLog, services: Services
-    ) -> None:
-        self._contracts = contracts
+    def __init__(self, *, vault: Vault, audit: AuditLog, services: Services) -> None:
         self._vault = vault
         self._audit = audit
         self._services = services
@@ -51,7 +47,7 @@ class Inbound:
         """Raises Unprocessable with the places and codes of what is wrong, NotFound for something
         to carry that is not the caller's, and Unavailable when it cannot be recorded."""
         route = journey.route
-        plan = self._contracts.request(route)
+        plan = journey.contracts.request(route)
         if plan is None:
             if body is not None:
                 raise Malformed("this route takes no body")
@@ -82,7 +78,7 @@ class Inbound:
 
     async def _fill(self, journey: Journey, reading: Reading, new_id: str | None) -> None:
         for lookup in reading.lookups:
-            validator = self._contracts.policy.category(lookup.category).validator or ""
+            validator = journey.policy.category(lookup.category).validator or ""
             form = index_form(validator, lookup.plaintext)
             lookup.container[lookup.name] = self._vault.blind_index(lookup.category, form)
         if not reading.slots and not reading.carries:
@@ -93,7 +89,7 @@ class Inbound:
         if reading.slots:
             accesses.append(_collection(journey, reading, place))
         receipts = await self._audit.record(accesses)
-        classes = self._contracts.policy.classes
+        classes = journey.policy.classes
         for (carry, found), receipt in zip(carried, receipts, strict=False):
             built: dict[str, Any] = {}
             for name, category in carry.fields.items():
@@ -123,14 +119,14 @@ class Inbound:
         if answer.status != 200:
             raise NotFound("there is nothing of yours to use under this id")
         found = orjson.loads(answer.body)
-        schema = self._contracts.reading_route(carry.service, carry.path).answer or {}
+        schema = journey.contracts.offer.reading_route(carry.service, carry.path).answer or {}
         if found.get(schema.get("x-privity-subject", "")) != journey.caller.subject:
             await self._audit.record([journey.refusal("foreign_subject")])
             raise NotFound("there is nothing of yours to use under this id")
         return dict(found)
 
     def _carry_access(self, journey: Journey, carry: Carry, found: dict[str, Any]) -> Access:
-        schema = self._contracts.reading_route(carry.service, carry.path).answer or {}
+        schema = journey.contracts.offer.reading_route(carry.service, carry.path).answer or {}
         kind, _, field = schema.get("x-privity-scope", "").partition("/")
         fields = tuple(
             FieldAccess(f"{carry.name}.{name}", category, "carry")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from privacy_gateway.domain.audit.access import Access, Decision, FieldAccess, Kind
 from privacy_gateway.domain.contracts.document import Route
+from privacy_gateway.domain.passage.contracts import Contracts
 from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.tokens.caller import Caller
 
@@ -14,8 +15,13 @@ class Journey:
     route: Route
     parameters: dict[str, str]
     request_id: str
-    policy: Policy
+    contracts: Contracts
+    """Those of the version in force when it began: one request, one policy."""
     idempotency_key: str | None = None
+
+    @property
+    def policy(self) -> Policy:
+        return self.contracts.policy
 
     def access(
         self,

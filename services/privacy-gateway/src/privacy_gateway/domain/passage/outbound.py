@@ -95,6 +95,8 @@ class Outbound:
             said["records"] = [receipt.record_id for receipt in receipts]
         if plan.masked:
             said["masked"] = list(plan.masked)
+        if plan.generalised:
+            said["generalised"] = list(plan.generalised)
         said["withheld"] = [self._explained(journey, withheld) for withheld in plan.withheld]
         if deleted:
             said["withheld"].append(

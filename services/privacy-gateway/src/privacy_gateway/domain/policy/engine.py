@@ -1,20 +1,11 @@
 """The compiled policy: plain dictionaries, one look-up a decision."""
 
-from collections.abc import Mapping
-from enum import Enum
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
+from privacy_gateway.domain.policy.actions import Action
 from privacy_gateway.domain.policy.file import NOT_PERSONAL, CategoryRule, PolicyFile
-
-
-class Action(Enum):
-    """What happens to one field on its way out."""
-
-    REVEAL = "reveal"
-    MASK = "mask"
-    CARRY = "carry"
-    WITHHOLD = "withhold"
-
+from privacy_gateway.domain.policy.inheritance import forbidden, line_of, tables
 
 NOTHING: Mapping[str, Action] = MappingProxyType({})
 
@@ -25,20 +16,15 @@ class Policy:
     def __init__(self, file: PolicyFile) -> None:
         self.file = file
         self.version = file.version
-        self._tables: dict[tuple[str, str], dict[str, Action]] = {}
-        for purpose, by_role in file.rules.items():
-            # Forbidden yields nothing, whatever a rule may say: the file's own check is not
-            # the only thing that stands between a mistake and a sale.
-            if file.purposes[purpose].forbidden:
-                continue
-            for role, yields in by_role.items():
-                table = dict.fromkeys(yields.reveal, Action.REVEAL)
-                table |= dict.fromkeys(yields.mask, Action.MASK)
-                table |= dict.fromkeys(yields.carry, Action.CARRY)
-                self._tables[purpose, role] = table
+        self.hash = file.hash
+        # Forbidden yields nothing, whatever a rule may say: the file's own check is not the only
+        # thing that stands between a mistake and a sale.
+        self._tables = tables(file)
         self.classes: Mapping[str, str] = {
             name: rule.retention_class for name, rule in file.categories.items()
         }
+        self._clauses = {name: purpose.clauses for name, purpose in file.purposes.items()}
+        self._yielding = {category: self._who_yields(category) for category in file.categories}
 
     def may(self, role: str, purpose: str) -> bool:
         return (purpose, role) in self._tables
@@ -47,13 +33,17 @@ class Policy:
         """Category → action. What is missing is withheld."""
         return self._tables.get((purpose, role), NOTHING)
 
+    def rows(self) -> list[tuple[str, str]]:
+        """Each purpose with each role that has something of it."""
+        return list(self._tables)
+
     def preview(self, role: str, purpose: str) -> dict[str, list[str]]:
         """What a grant would yield, by categories."""
         table = self.table(role, purpose)
         shown = [c for c in self.file.categories if c != NOT_PERSONAL]
+        given = (Action.REVEAL, Action.GENERALISE, Action.MASK)
         return {
-            "reveal": [c for c in shown if table.get(c) is Action.REVEAL],
-            "mask": [c for c in shown if table.get(c) is Action.MASK],
+            **{action.value: [c for c in shown if table.get(c) is action] for action in given},
             "withhold": [c for c in shown if c not in table],
         }
 
@@ -65,24 +55,37 @@ class Policy:
         return rule.kind if rule else None
 
     def clauses(self, purpose: str) -> tuple[str, ...]:
-        known = self.file.purposes.get(purpose)
-        return known.clauses if known else ()
+        return self._clauses.get(purpose, ())
 
     def label(self, purpose: str) -> str:
         known = self.file.purposes.get(purpose)
         return known.label if known else purpose
 
     def forbidden(self, purpose: str) -> bool:
-        known = self.file.purposes.get(purpose)
-        return known is not None and known.forbidden
+        return purpose in self.file.purposes and forbidden(self.file.purposes, purpose)
+
+    def consents(self, purpose: str) -> tuple[str, ...]:
+        """The consents without which a person's data is not given for this purpose."""
+        named = (self.file.purposes[each].needs_consent for each in self._line(purpose))
+        return tuple(sorted({each for each in named if each is not None}))
+
+    def serves(self, offered: Collection[str], purpose: str) -> bool:
+        """Whether what is offered for these purposes serves this one: it, or a part of one."""
+        return any(each in offered for each in self._line(purpose))
+
+    def _line(self, purpose: str) -> list[str]:
+        return line_of(self.file.purposes, purpose)
 
     def purposes_that_yield(self, category: str) -> list[str]:
         """The purposes for which somebody gets this category, for the answer to "how?"."""
+        return self._yielding.get(category, [])
+
+    def _who_yields(self, category: str) -> list[str]:
         return sorted(
             {
                 purpose
                 for (purpose, role), table in self._tables.items()
-                if table.get(category) in {Action.REVEAL, Action.MASK}
+                if table.get(category, Action.CARRY) is not Action.CARRY
                 and self.kind_of(role) == "staff"
             }
         )

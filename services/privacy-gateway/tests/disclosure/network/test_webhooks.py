@@ -89,8 +89,10 @@ async def test_whatever_a_partner_does_wrong_has_a_code(
 ) -> None:
     partner = await start_partner(**misbehaviour)
 
+    seconds = 0.3 if reason == "timeout" else 10
+
     with pytest.raises(Unreachable, match=reason):
-        await post(webhooks_to(partner, total_seconds=0.3), partner.url)
+        await post(webhooks_to(partner, total_seconds=seconds), partner.url)
 
 
 async def test_the_body_of_an_answer_is_not_waited_for(start_partner) -> None:
@@ -118,7 +120,7 @@ async def test_a_partner_who_is_not_there_is_unreachable(start_partner) -> None:
 
 async def test_one_dead_partner_slows_no_other(start_partner) -> None:
     dead, alive = await start_partner(silent=True), await start_partner()
-    webhooks = webhooks_to(dead, alive, total_seconds=3)
+    webhooks = webhooks_to(dead, alive, total_seconds=4)
 
     async def deliver(name: str, url: str) -> None:
         async with webhooks.turn(name):
@@ -127,12 +129,11 @@ async def test_one_dead_partner_slows_no_other(start_partner) -> None:
     stuck = [asyncio.create_task(deliver("dead", dead.url)) for _ in range(AT_ONCE * 3)]
     while dead.under_way < AT_ONCE:  # noqa: ASYNC110  # a stand-in without events
         await asyncio.sleep(0.01)
-    begun = time.monotonic()
     await asyncio.gather(*(deliver("alive", alive.url) for _ in range(10)))
-    took = time.monotonic() - begun
+    still_stuck = dead.under_way
     outcomes = await asyncio.gather(*stuck, return_exceptions=True)
 
-    assert took < 2
+    assert still_stuck == AT_ONCE
     assert len(alive.received) == 10
     assert dead.most_under_way == AT_ONCE
     assert sum(isinstance(each, AllTaken) for each in outcomes) == AT_ONCE * 2

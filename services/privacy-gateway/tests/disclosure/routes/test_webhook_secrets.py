@@ -77,6 +77,18 @@ class TestSecrets:
         secrets = [each.json()["secret"] for each in rotated]
         assert good == [secrets[1], secrets[0], added["webhook_secret"]]
 
+    async def test_a_later_rotation_does_not_prolong_an_earlier_secret(self, gateway) -> None:
+        added = await gateway.recipient(endpoint=ENTRY["endpoint"])
+        path = f"{URL}/{added['id']}/secrets"
+        for hours in (1, 168):
+            await gateway.send("owner", "POST", path, {"use": "webhook", "overlap_hours": hours})
+
+        later = datetime.now(UTC) + timedelta(hours=2)
+        good = await self.good(gateway, added["id"], at=later)
+
+        assert len(good) == 2
+        assert added["webhook_secret"] not in good
+
     async def test_without_overlap_a_leaked_secret_ends_at_once(self, gateway) -> None:
         added = await gateway.recipient(endpoint=ENTRY["endpoint"])
         path = f"{URL}/{added['id']}/secrets"

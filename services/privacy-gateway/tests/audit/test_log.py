@@ -278,6 +278,24 @@ async def test_a_slow_store_refuses_within_the_deadline_and_returns_by_itself(
     assert await until_it_records(log, [reading()])
 
 
+async def test_the_deadline_counts_from_the_call_and_not_from_its_batch(
+    store, new_process, reading
+):
+    """Each batch is in time here, and whoever waited for the one before is late all the same."""
+    log = await new_process(deadline_seconds=1)
+    async with store.on_every_insert("PERFORM pg_sleep(0.7)"):
+        first = asyncio.create_task(timed(log.record([reading()])))
+        await asyncio.sleep(0.05)
+        second = asyncio.create_task(timed(log.record([reading()])))
+        (in_time, _), (late, _) = await first, await second
+        await asyncio.sleep(0.7)  # until the second batch is through
+
+    assert len(in_time) == 1
+    assert isinstance(late, StoreUnavailable)
+    # The store holds more than was given out, never less.
+    assert len(await store.leaves()) == 2
+
+
 async def test_what_is_given_up_is_ended_on_the_server_too(store, new_process, reading):
     log = await new_process(deadline_seconds=0.2)
     async with store.locked():

@@ -107,6 +107,15 @@ async def test_a_value_of_another_order_is_not_opened(vault, sealed, receipt, cu
         vault.open(token, there)
 
 
+async def test_a_strangers_value_in_ones_own_order_is_not_opened(vault, sealed, receipt):
+    """A row that mixes two people's values: the scope fits, the person does not."""
+    order = f"order/{ids.mint('ord')}"
+    [token] = await sealed((STREET, "Long Lane 1"), scope=order, subject=ids.mint("cus"))
+
+    with pytest.raises(NotInReceipt):
+        vault.open(token, await receipt(("/street", STREET, "reveal"), scope=order))
+
+
 async def test_a_category_that_the_record_does_not_name_is_not_opened(vault, sealed, receipt):
     tokens = await sealed((EMAIL, "rosalind@example.org"), (NAME, "Rosalind"))
     granted = await receipt(("/email", EMAIL, "reveal"))

@@ -23,6 +23,7 @@ from privacy_gateway.domain.staff.passwords import Passwords
 from privacy_gateway.domain.tokens import minting
 from privacy_gateway.domain.tokens.authenticator import Authenticator
 from privacy_gateway.domain.tokens.exchange import TokenExchange
+from privacy_gateway.domain.tokens.introspection import Introspection
 from privacy_gateway.domain.tokens.jose import InvalidToken, TokenSigner
 from privacy_gateway.domain.work import Work
 from privacy_gateway.models import Revocation, SignInAttempts, StaffMember
@@ -54,7 +55,10 @@ async def door(serve, database, signer, revocations, log, services):
     )
     app = FastAPI(openapi_url=None)
     problems.install(app)
-    app.include_router(grants.router(exchange=exchange, signer=signer))
+    introspection = Introspection(signer, revocations, policy=lambda: policy)
+    app.include_router(
+        grants.router(exchange=exchange, introspection=introspection, signer=signer)
+    )
     app.include_router(staff.router(entrance))
     async with database.transaction() as tx:
         for table in (StaffMember, SignInAttempts, Revocation):

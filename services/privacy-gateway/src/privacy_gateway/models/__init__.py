@@ -1,0 +1,27 @@
+"""Tables, in three databases: `Base` is the gateway's own (who works here, which tokens no longer
+count, recipients and what went to them), `KeyBase` the data keys, `AuditBase` the records. Keys
+and records have a database each, so that their backups and their roles can differ.
+"""
+
+from privacy_gateway.models.audit import Record, TagOpening
+from privacy_gateway.models.databases import AuditBase, Base, KeyBase
+from privacy_gateway.models.keys import DataKeyRow
+from privacy_gateway.models.recipients import Agreement, Delivery, Message, Recipient, WebhookSecret
+from privacy_gateway.models.staff import Revocation, SignInAttempts, StaffMember
+
+__all__ = [
+    "Agreement",
+    "AuditBase",
+    "Base",
+    "DataKeyRow",
+    "Delivery",
+    "KeyBase",
+    "Message",
+    "Recipient",
+    "Record",
+    "Revocation",
+    "SignInAttempts",
+    "StaffMember",
+    "TagOpening",
+    "WebhookSecret",
+]

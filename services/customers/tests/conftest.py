@@ -207,6 +207,9 @@ def settings(folder: Path, urls: DatabaseUrls, gateway: GatewayStandIn) -> Setti
         outbound_key_file=folder / "outbound",
         code_key_file=_secret(folder, "codes"),
         gateway_url=f"unix:{folder / 'gateway.sock'}",
+        controller_name="Example Shop",
+        controller_url="https://shop.example",
+        controller_country="DE",
         argon2_memory_kib=19456,
         argon2_passes=2,
     )

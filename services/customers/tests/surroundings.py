@@ -86,13 +86,15 @@ class Process:
 
 @dataclass
 class GatewayStandIn:
-    """Takes letters and events over HTTP and remembers them; `closed` is when it takes none."""
+    """Takes letters and events over HTTP and remembers them, and says which policy is in force;
+    `closed` is when it does none of this."""
 
     secret: str
     letters: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     attempts: list[dict[str, Any]] = field(default_factory=list)
     closed: bool = False
+    policy: str = "2026-11-22"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -102,8 +104,11 @@ class GatewayStandIn:
         while more:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
-        await send({"type": "http.response.start", "status": self._status(scope, body)})
-        await send({"type": "http.response.body", "body": b""})
+        status, answer = self._status(scope, body), b""
+        if status == 200:
+            answer = orjson.dumps({"version": self.policy, "clauses": {}})
+        await send({"type": "http.response.start", "status": status})
+        await send({"type": "http.response.body", "body": answer})
 
     def _status(self, scope: Any, body: bytes) -> int:
         headers = dict(scope["headers"])
@@ -111,15 +116,21 @@ class GatewayStandIn:
             return 401
         if headers.get(b"privity-service") != b"customers":
             return 403
-        if scope["path"] == "/v1/events":
-            self.events.append(orjson.loads(body))
-            return 202
-        if scope["path"] != "/v1/messages":
-            return 403
-        self.attempts.append(orjson.loads(body))
+        match scope["method"], scope["path"]:
+            case "GET", "/v1/policy":
+                return 503 if self.closed else 200
+            case "POST", "/v1/events":
+                self.events.append(orjson.loads(body))
+                return 202
+            case "POST", "/v1/messages":
+                return self._posted(orjson.loads(body))
+        return 403
+
+    def _posted(self, letter: dict[str, Any]) -> int:
+        self.attempts.append(letter)
         if self.closed:
             return 503
-        self.letters.append(orjson.loads(body))
+        self.letters.append(letter)
         return 202
 
 

@@ -25,6 +25,7 @@ FORMS = re.compile(
     | \{("request_id":\ "[a-z]{3}_\w{26}")?\}          # a job's payload
     | event | \{"id":\ "evt_\w{26}",\ ("[a-z_]+":\ ("[\w.:-]+"|\{[\w":\ ,]+\})(,\ )?)+\}
     | enquiry | open | assigned | closed | opened | written | resolved | customer | support_1
+    | marketing | \d{4}-\d\d-\d\d                       # a consent, a version of the policy
     | \d{4}                                            # the migration
     """,
     re.VERBOSE,
@@ -119,6 +120,9 @@ async def a_case(door, customer):
     assert (await worker.take(case_id)).status_code == 200
     await write(door, case_id, "On its way to Quendelhausen", **worker.on(case_id))
     assert (await close(door, case_id, "resolved", **worker.on(case_id))).status_code == 200
+    for wish in ({"given": True, "policy_version": door.gateway.policy}, {"given": False}):
+        said = await door.ask("PUT", "/v1/consents/marketing", wish, customer=customer)
+        assert said.status_code == 200
 
 
 async def test_neither_the_database_nor_the_log_holds_anything_readable(process, a_person):

@@ -9,7 +9,17 @@ from typing import Any
 from fastapi import FastAPI
 
 from customers import consumers
-from customers.api import addresses, case_queue, cases, password, profile, registrations, sessions
+from customers.api import (
+    addresses,
+    case_queue,
+    cases,
+    consents,
+    password,
+    profile,
+    registrations,
+    sessions,
+)
+from customers.api.consent_receipt import Controller
 from customers.consumers import Clock
 from customers.domain import expiry
 from customers.domain.address_reading import AddressReader
@@ -22,6 +32,17 @@ from privity_rest import GatewayClient, read_secret, service
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 NAME = "customers"
+# In the order in which routes are tried: the one that is read most often comes first.
+RESOURCES = (
+    addresses,
+    profile,
+    sessions,
+    registrations,
+    password,
+    cases,
+    case_queue,
+    consents,
+)
 
 
 def system_clock() -> datetime:
@@ -51,8 +72,7 @@ def _application(settings: Settings | None, clock: Clock) -> FastAPI:
         inbound_key_file=settings.inbound_key_file if settings else None,
         lifespan=lifespan,
     )
-    # In the order in which routes are tried: the one that is read most often comes first.
-    for resource in (addresses, profile, sessions, registrations, password, cases, case_queue):
+    for resource in RESOURCES:
         app.include_router(resource.router)
     return app
 
@@ -79,6 +99,12 @@ async def _open(app: FastAPI, settings: Settings, clock: Clock, stack: AsyncExit
     app.state.codes = codes
     app.state.passwords = passwords
     app.state.database = database
+    app.state.gateway = gateway
+    app.state.controller = Controller(
+        name=settings.controller_name,
+        url=settings.controller_url,
+        country=settings.controller_country,
+    )
     app.state.addresses = await stack.enter_async_context(AddressReader(database.engine))
     handlers = consumers.handlers(database, gateway, codes, clock)
     await stack.enter_async_context(Worker(database.engine, handlers))

@@ -52,6 +52,12 @@ class Outcome(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class ConsentName(StrEnum):
+    """What may be agreed to, or not."""
+
+    MARKETING = "marketing"
+
+
 def _choice(kind: type[StrEnum], name: str) -> Enum:
     """Text with a check: a native type of PostgreSQL cannot lose a value again."""
     return Enum(
@@ -73,6 +79,7 @@ class Base(DeclarativeBase):
         CaseKind: _choice(CaseKind, "case_kind"),
         CaseState: _choice(CaseState, "case_state"),
         Outcome: _choice(Outcome, "case_outcome"),
+        ConsentName: _choice(ConsentName, "consent_name"),
     }
 
 
@@ -250,4 +257,22 @@ class CaseChange(Base):
     role: Mapped[str]
     assignee: Mapped[str | None]
     reason: Mapped[str | None]
+    at: Mapped[datetime]
+
+
+class ConsentChange(Base):
+    """Somebody's yes or no, and to what; never changed, so that it can be shown what was agreed.
+
+    Without a foreign key, like a case: the proof is needed for longer than the account.
+    """
+
+    __tablename__ = "consent_changes"
+    __table_args__ = (Index("consent_changes_by_subject", "subject_id", "name", "number"),)
+
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    subject_id: Mapped[str]
+    name: Mapped[ConsentName]
+    given: Mapped[bool]
+    policy_version: Mapped[str]
     at: Mapped[datetime]

@@ -1,8 +1,9 @@
 """What differs between one place where this service runs and another."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -17,6 +18,11 @@ class Settings(BaseSettings):
 
     code_key_file: Path
     """Keys the one-time codes. Not in the database, so that a dump of it yields no code."""
+
+    # Whom a consent's receipt names as the one who answers for the data.
+    controller_name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    controller_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+$")]
+    controller_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
     # RFC 9106's second choice, with one lane: the threads are better spent on several customers.
     # The floor is OWASP's smallest recommendation; a place can ask for more, never for less.

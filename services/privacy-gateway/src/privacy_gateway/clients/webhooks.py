@@ -22,7 +22,7 @@ from httpcore import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
 
 from privacy_gateway.clients.endpoints import AllowedAddresses, Endpoint, UnsafeEndpoint
 
-LOOKUP_SECONDS = 3.0
+LOOKUP_SECONDS = 2.0
 CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 10.0
 ADDRESSES_TRIED = 3

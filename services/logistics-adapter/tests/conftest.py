@@ -152,6 +152,7 @@ async def gateway(place: Path) -> AsyncIterator[Gateway]:
     yield there
     server.should_exit = server.force_exit = True
     await serving
+    await server.lifespan.shutdown()  # a forced exit leaves it waiting for ever
 
 
 @pytest.fixture(scope="session")

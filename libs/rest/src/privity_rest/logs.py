@@ -1,12 +1,13 @@
 """Log lines: one JSON object each, on standard output, with ids and codes and nothing else."""
 
 import logging
+from typing import Any
 
 import orjson
 import structlog
 
 # One list for the process: loggers keep the one that they met first.
-_PROCESSORS = [
+_PROCESSORS: list[Any] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.JSONRenderer(serializer=orjson.dumps),

@@ -187,8 +187,10 @@ class Shop:
             now = await self.read(order)
             return now if now["payments"][-1]["outcome"] == outcome else None
 
-        found: dict[str, Any] = await self.until(so)
-        return found
+        await self.until(so)
+        # Again: a read is two statements, and the order's state may have been older than its
+        # payment's in the one that found it.
+        return await self.read(order)
 
 
 def settings_for(urls: DatabaseUrls, folder: Path, gateway: str, **changes: Any) -> Settings:

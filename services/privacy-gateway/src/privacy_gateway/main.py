@@ -42,6 +42,7 @@ from privacy_gateway.domain.passage.inbound import Inbound
 from privacy_gateway.domain.passage.outbound import Outbound
 from privacy_gateway.domain.policy import Policy
 from privacy_gateway.domain.policy.in_force import PolicyInForce
+from privacy_gateway.domain.policy.succession import Succession
 from privacy_gateway.domain.staff import file as staff_file
 from privacy_gateway.domain.staff.entrance import Entrance
 from privacy_gateway.domain.staff.passwords import Passwords
@@ -233,6 +234,8 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             await parts.audit.start()
             running.push_async_callback(parts.audit.close)
             running.callback(parts.records.close)
+            succession = Succession(parts.policies, audit=parts.audit)
+            await running.enter_async_context(succession.following())
             await running.enter_async_context(parts.services)
             await _apply_staff(parts)
             await running.enter_async_context(parts.revocations.following())

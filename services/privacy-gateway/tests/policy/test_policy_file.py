@@ -16,19 +16,14 @@ Raw = dict[str, Any]
 Change = Callable[[Raw], object]
 
 
-@pytest.fixture
-def raw() -> Raw:
-    loaded: Raw = yaml.safe_load(POLICY.read_text())
-    return loaded
+class _Plain(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
-def written(folder: Path, raw: Raw, name: str = "policy.yaml") -> Path:
-    class Plain(yaml.SafeDumper):
-        def ignore_aliases(self, data: object) -> bool:
-            return True
-
-    path = folder / name
-    path.write_text(yaml.dump(raw, Dumper=Plain, sort_keys=False, width=200))
+def written(folder: Path, raw: Raw) -> Path:
+    path = folder / "policy.yaml"
+    path.write_text(yaml.dump(raw, Dumper=_Plain, sort_keys=False, width=200))
     return path
 
 

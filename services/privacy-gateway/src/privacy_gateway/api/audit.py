@@ -174,6 +174,7 @@ def _reading(request: Request, who: Caller, *, subject: str | None, resource: st
         purpose=who.purpose,
         clauses=policy.clauses(who.purpose),
         policy=policy.version,
+        policy_hash=policy.hash,
         work=who.work,
         service="privacy-gateway",
         resource=resource,

@@ -56,6 +56,9 @@ class Access:
     recipient: str | None = None
     reason: str | None = None
     request_id: str | None = None
+    policy_hash: str | None = None
+    """Of the policy's file: with `policy` it names what was decided by, whatever lies there now."""
+    route: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

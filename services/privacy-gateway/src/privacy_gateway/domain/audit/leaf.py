@@ -20,6 +20,7 @@ from privity_contracts import ids
 Tags = Mapping[tuple[str, str], str]
 VERSION = 1
 LONGEST = 2047
+HASH_LENGTH = 16
 ERASED = "erased"
 """In place of a tag when the person's key is gone."""
 
@@ -97,6 +98,10 @@ def write(access: Access, *, record_id: str, at: str, tags: Tags) -> bytes:
         "service": access.service,
         "fields": fields_of(access.fields).json,
     }
+    if access.policy_hash is not None:
+        members["policy_hash"] = access.policy_hash[:HASH_LENGTH]
+    if access.route is not None:
+        members["route"] = access.route
     if subject is not None:
         members["subject"] = tags[subject, subject]
     if access.work is not None:

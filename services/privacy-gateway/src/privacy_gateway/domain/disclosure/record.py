@@ -114,6 +114,7 @@ def _access(means: Means, matter: Matter, purpose: str, fields: tuple[FieldAcces
         purpose=purpose,
         clauses=means.policy.clauses(purpose),
         policy=means.policy.version,
+        policy_hash=means.policy.hash,
         service=caller.actor.removeprefix("svc_"),
         scope=matter.scope,
         decision="allow",

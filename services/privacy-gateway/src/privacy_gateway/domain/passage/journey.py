@@ -33,7 +33,7 @@ class Journey:
         decision: Decision = "allow",
         reason: str | None = None,
     ) -> Access:
-        caller = self.caller
+        caller, policy = self.caller, self.policy
         # Who opens an account or signs in acts for themselves: there is nobody else to name.
         own = caller.kind == "visitor" and kind in {"collect", "session"}
         actor = subject if own and decision == "allow" else None
@@ -44,8 +44,10 @@ class Journey:
             actor_kind=caller.kind,
             role=caller.role,
             purpose=caller.purpose,
-            clauses=self.policy.clauses(caller.purpose),
-            policy=self.policy.version,
+            clauses=policy.clauses(caller.purpose),
+            policy=policy.version,
+            policy_hash=policy.hash,
+            route=f"{self.route.method}:{self.route.path}",
             work=caller.work,
             service=self.route.service,
             scope=scope,

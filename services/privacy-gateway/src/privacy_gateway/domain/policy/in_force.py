@@ -70,7 +70,7 @@ class PolicyInForce:
         self, folder: Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         """Raises PolicyGap."""
-        self._folder = folder
+        self.folder = folder
         self._clock = clock
         self._fits: list[Callable[[Policy], None]] = []
         self._versions: tuple[Policy, ...] = ()
@@ -105,7 +105,7 @@ class PolicyInForce:
 
     def read(self) -> tuple[Policy, ...]:
         """What lies in the folder, checked as a whole. Changes nothing; raises PolicyGap."""
-        files = load_folder(self._folder)
+        files = load_folder(self.folder)
         in_force(files, now=self._clock())
         known = {policy.version: policy for policy in self._versions}
         read = tuple(self._same(known.get(file.version), file) for file in files)

@@ -71,6 +71,7 @@ class Entrance:
             purpose=PURPOSE,
             clauses=policy.clauses(PURPOSE),
             policy=policy.version,
+            policy_hash=policy.hash,
             service="privacy-gateway",
             scope=None,
             resource="staff.sign_in",

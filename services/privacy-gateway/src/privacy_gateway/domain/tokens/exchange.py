@@ -156,6 +156,7 @@ def _record_of(
         purpose=purpose,
         clauses=policy.clauses(purpose),
         policy=policy.version,
+        policy_hash=policy.hash,
         work=asked.work,
         service=SERVICE,
         scope=None,

@@ -1,0 +1,141 @@
+"""What changes from one version of the policy to another, in plain words (C6.2)."""
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+from privacy_gateway.domain.policy import words
+from privacy_gateway.domain.policy.actions import WITHIN, Action
+from privacy_gateway.domain.policy.engine import Policy
+from privacy_gateway.domain.policy.file import PolicyFile
+
+Direction = Literal["more", "less", "other"]
+
+
+class Change(NamedTuple):
+    about: str
+    direction: Direction
+    """Whether somebody gets more of a person's data than before, or less."""
+    says: str
+
+
+def difference(old: Policy, new: Policy) -> list[Change]:
+    return [
+        *_purposes(old.file, new.file),
+        *_access(old, new),
+        *_recipients(old.file, new.file),
+        *_retention(old.file, new.file),
+        *_notice(old.file, new.file),
+        *_rest(old.file, new.file),
+    ]
+
+
+def _access(old: Policy, new: Policy) -> Iterator[Change]:
+    before, after = dict.fromkeys(old.rows()), dict.fromkeys(new.rows())
+    for purpose, role in {**before, **after}:
+        if (purpose, role) not in after:
+            yield Change("access", "less", f"{role} can no longer ask for {purpose}")
+            continue
+        if (purpose, role) not in before:
+            yield Change("access", "more", f"{role} can now ask for {purpose}")
+        was, now = old.table(role, purpose), new.table(role, purpose)
+        for category in {**was, **now}:
+            one, two = (t.get(category, Action.WITHHOLD) for t in (was, now))
+            if one is not two:
+                what = words.label(new.file if two is not Action.WITHHOLD else old.file, category)
+                direction: Direction = "less" if two in WITHIN[one] else "more"
+                says = words.changed(role, purpose, what, one, two)
+                yield Change("access", direction, says)
+
+
+def _purposes(old: PolicyFile, new: PolicyFile) -> Iterator[Change]:
+    for name in {**old.purposes, **new.purposes}:
+        before, after = old.purposes.get(name), new.purposes.get(name)
+        if before is None and after is not None:
+            yield Change("purposes", "other", f"there is a purpose {name}: {after.label}")
+        elif after is None and before is not None:
+            yield Change("purposes", "other", f"there is no purpose {name} any more")
+        elif before is not None and after is not None:
+            if before.forbidden != after.forbidden:
+                how = "forbidden" if after.forbidden else "no longer forbidden"
+                direction: Direction = "less" if after.forbidden else "more"
+                yield Change("purposes", direction, f"{name} is {how}")
+            if before.needs_consent != after.needs_consent:
+                asked = after.needs_consent
+                how = f"needs consent to {asked}" if asked else "needs no consent any more"
+                yield Change("purposes", "less" if asked else "more", f"{name} {how}")
+
+
+def _recipients(old: PolicyFile, new: PolicyFile) -> Iterator[Change]:
+    for kind in {**old.recipients, **new.recipients}:
+        before = old.recipients[kind].allow if kind in old.recipients else ()
+        after = new.recipients[kind].allow if kind in new.recipients else ()
+        for category in dict.fromkeys((*before, *after)):
+            if (category in before) != (category in after):
+                gained = category in after
+                what = words.label(new if gained else old, category)
+                says = f"recipients for {kind} may {'now' if gained else 'no longer'}"
+                direction: Direction = "more" if gained else "less"
+                yield Change("recipients", direction, f"{says} be given the {what}")
+
+
+def _retention(old: PolicyFile, new: PolicyFile) -> Iterator[Change]:
+    for name in {**old.retention, **new.retention}:
+        before, after = old.retention.get(name), new.retention.get(name)
+        if before == after:
+            continue
+        if after is None:
+            yield Change("retention", "other", f"there is no class {name} any more")
+            continue
+        kept = f"{words.duration(after.keep)} after {after.clock}"
+        was = f"{words.duration(before.keep)} after {before.clock}" if before else "nothing"
+        yield Change("retention", "other", f"{name} is kept for {kept} (before: {was})")
+
+
+def _notice(old: PolicyFile, new: PolicyFile) -> Iterator[Change]:
+    before, after = old.notice.clauses, new.notice.clauses
+    for clause in sorted({**before, **after}):
+        if clause not in after:
+            yield Change("notice", "other", f"{clause} is no longer published")
+        elif before.get(clause) != after[clause]:
+            yield Change("notice", "other", f"{clause} reads now: {after[clause]}")
+
+
+# What no sentence is written for is said by its name, so that nothing changes unsaid.
+_SAID = {"version", "in_force_from", "rules", "recipients", "retention"}
+
+
+def _rest(old: PolicyFile, new: PolicyFile) -> Iterator[Change]:
+    before, after = (file.model_dump(mode="json", by_alias=True) for file in (old, new))
+    for part in after:
+        if part in _SAID:
+            continue
+        for place, was, now in _unlike(part, before[part], after[part]):
+            if place.startswith("notice.clauses.") or _is_purpose_said(place, was, now):
+                continue
+            yield Change(part, "other", f"{place}: {_said(now)} (before: {_said(was)})")
+
+
+def _is_purpose_said(place: str, was: Any, now: Any) -> bool:
+    steps = place.split(".")
+    whole = steps[0] == "purposes" and len(steps) == 2 and None in (was, now)
+    return whole or (steps[0] == "purposes" and steps[-1] in {"forbidden", "needs_consent"})
+
+
+def _unlike(place: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
+    if was == now:
+        return
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in {**was, **now}:
+            yield from _unlike(f"{place}.{key}", was.get(key), now.get(key))
+    else:
+        yield place, was, now
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, list):
+        return ", ".join(map(_said, value)) or "nothing"
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_said(member)}" for key, member in value.items())
+    return str(value)

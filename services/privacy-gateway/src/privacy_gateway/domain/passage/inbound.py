@@ -1,7 +1,7 @@
 """On the way in: checked, recorded, sealed. What cannot be recorded does not go on."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -83,9 +83,11 @@ class Inbound:
             lookup.container[lookup.name] = self._vault.blind_index(lookup.category, form)
         if not reading.slots and not reading.carries:
             return
-        place = _place(journey, new_id)
         carried = [(carry, await self._read_for(journey, carry)) for carry in reading.carries]
-        accesses = [self._carry_access(journey, carry, found) for carry, found in carried]
+        accesses = [_carry_access(journey, carry, found) for carry, found in carried]
+        place = _place(journey, new_id, {access.subject for access in accesses})
+        if not _within_work(journey, place):
+            await self._refuse(journey, place.subject)
         if reading.slots:
             accesses.append(_collection(journey, reading, place))
         receipts = await self._audit.record(accesses)
@@ -119,26 +121,31 @@ class Inbound:
         if answer.status != 200:
             raise NotFound("there is nothing of yours to use under this id")
         found = orjson.loads(answer.body)
-        schema = journey.contracts.offer.reading_route(carry.service, carry.path).answer or {}
-        if found.get(schema.get("x-privity-subject", "")) != journey.caller.subject:
-            await self._audit.record([journey.refusal("foreign_subject")])
-            raise NotFound("there is nothing of yours to use under this id")
+        subject, scope = _about(journey, carry, found)
+        if subject is None or not journey.entitled(subject=subject, scope=scope):
+            await self._refuse(journey, subject)
         return dict(found)
 
-    def _carry_access(self, journey: Journey, carry: Carry, found: dict[str, Any]) -> Access:
-        schema = journey.contracts.offer.reading_route(carry.service, carry.path).answer or {}
-        kind, _, field = schema.get("x-privity-scope", "").partition("/")
-        fields = tuple(
-            FieldAccess(f"{carry.name}.{name}", category, "carry")
-            for name, category in carry.fields.items()
-            if category is not None
-        )
-        return journey.access(
-            "carry",
-            subject=found[schema["x-privity-subject"]],
-            scope=f"{kind}/{found.get(field)}",
-            fields=fields,
-        )
+    async def _refuse(self, journey: Journey, subject: str | None) -> NoReturn:
+        await self._audit.record([journey.refusal("foreign_subject", subject=subject)])
+        raise NotFound("there is nothing of yours to use under this id")
+
+
+def _about(journey: Journey, carry: Carry, found: dict[str, Any]) -> tuple[str | None, str]:
+    """Whom an object to carry is about, and what its keys belong to."""
+    schema = journey.contracts.offer.reading_route(carry.service, carry.path).answer or {}
+    kind, _, field = schema.get("x-privity-scope", "").partition("/")
+    return found.get(schema.get("x-privity-subject", "")), f"{kind}/{found.get(field)}"
+
+
+def _carry_access(journey: Journey, carry: Carry, found: dict[str, Any]) -> Access:
+    subject, scope = _about(journey, carry, found)
+    fields = tuple(
+        FieldAccess(f"{carry.name}.{name}", category, "carry")
+        for name, category in carry.fields.items()
+        if category is not None
+    )
+    return journey.access("carry", subject=subject, scope=scope, fields=fields)
 
 
 def _headers(journey: Journey, new_id: str | None, fingerprint: str | None) -> dict[str, str]:
@@ -152,21 +159,34 @@ def _headers(journey: Journey, new_id: str | None, fingerprint: str | None) -> d
     return headers
 
 
-def _place(journey: Journey, new_id: str | None) -> _Place:
+def _place(journey: Journey, new_id: str | None, carried: set[str | None]) -> _Place:
     """Whose the sealed values are, and what their keys belong to."""
     kind, _, name = (journey.route.scope or "").partition("/")
-    subject = journey.caller.subject
     if name == "new" and new_id is not None:
-        return _Place(new_id if kind == "account" else _known(subject), f"{kind}/{new_id}")
+        subject = new_id if kind == "account" else _whose(journey, carried)
+        return _Place(subject, f"{kind}/{new_id}")
+    subject = _whose(journey, carried)
     if name == "caller":
-        return _Place(_known(subject), f"{kind}/{_known(subject)}")
-    return _Place(_known(subject), f"{kind}/{journey.parameters[name.strip('{}')]}")
+        return _Place(subject, f"{kind}/{subject}")
+    return _Place(subject, f"{kind}/{journey.parameters[name.strip('{}')]}")
 
 
-def _known(subject: str | None) -> str:
+def _whose(journey: Journey, carried: set[str | None]) -> str:
+    """Customers give data of their own; staff write about the customer whom their work concerns,
+    or whom the thing concerns that they name and that is their work."""
+    caller = journey.caller
+    subject = caller.subject if caller.kind == "customer" else caller.work_subject
+    if subject is None and caller.kind == "staff" and len(carried) == 1:
+        subject = min(carried, key=str)
     if subject is None:
-        raise Malformed("only a customer can give data of their own here")
+        raise Malformed("it cannot be told whose data this is")
     return subject
+
+
+def _within_work(journey: Journey, place: _Place) -> bool:
+    """Staff write within their work; what is new there has no place of its own yet."""
+    new = (journey.route.scope or "").endswith("/new")
+    return new or journey.entitled(subject=place.subject, scope=place.scope)
 
 
 def _collection(journey: Journey, reading: Reading, place: _Place) -> Access:

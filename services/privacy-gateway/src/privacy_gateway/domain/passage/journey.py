@@ -57,6 +57,17 @@ class Journey:
             request_id=self.request_id,
         )
 
+    def entitled(self, *, subject: str, scope: str | None) -> bool:
+        """Whether the caller may have to do with this subject here at all.
+
+        The owning service has decided this already; a mistake there must not leak a stranger.
+        """
+        if self.caller.kind == "customer":
+            return subject == self.caller.subject
+        if self.caller.kind == "staff":
+            return self.caller.covers(subject=subject, scope=scope)
+        return True
+
     def refusal(self, reason: str, *, subject: str | None = None) -> Access:
         return self.access(
             "refusal", subject=subject, scope=None, fields=(), decision="refuse", reason=reason

@@ -6,7 +6,7 @@ import structlog
 
 from privacy_gateway.domain.audit.access import Kind, Receipt
 from privacy_gateway.domain.audit.log import AuditLog
-from privacy_gateway.domain.contracts.answer import AnswerPlan, Found, NotAsPromised, Withheld
+from privacy_gateway.domain.contracts.answer import AnswerPlan, NotAsPromised, Withheld
 from privacy_gateway.domain.passage.journey import Journey
 from privacy_gateway.domain.vault.data_keys import KeyDestroyed
 from privacy_gateway.domain.vault.sealing import DoesNotOpen, NotSealed
@@ -43,7 +43,7 @@ class Outbound:
         except NotAsPromised as exc:
             raise self._broken(journey, exc) from None
         for unit in units:
-            if not _entitled(journey, unit):
+            if not journey.entitled(subject=unit.subject, scope=unit.scope):
                 await self._audit.record([journey.refusal("foreign_subject", subject=unit.subject)])
                 raise NotFound("there is no such thing")
         kind: Kind = "session" if journey.route.answers == "session" else "read"
@@ -122,16 +122,3 @@ class Outbound:
             exception=type(exc).__name__,
         )
         return BrokenAnswer(f"the answer of {journey.route.service} does not fit its contract")
-
-
-def _entitled(journey: Journey, found: Found) -> bool:
-    """Whether the caller may see anything about this subject here at all.
-
-    The owning service has decided this already; a mistake there must not leak a stranger.
-    """
-    caller = journey.caller
-    if caller.kind == "customer":
-        return found.subject == caller.subject
-    if caller.kind == "staff":
-        return caller.covers(subject=found.subject, scope=found.scope)
-    return True

@@ -5,6 +5,7 @@ It uses the shop that `make run` opened; when none is open, it opens one for its
 
 import asyncio
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ import httpx
 
 from privity_deploy import presence
 from privity_deploy.client import Person, Refused, eventually, new_key, open_account, sign_in
-from privity_deploy.raw_search import Hit, files_below, search
+from privity_deploy.raw_places import RawPlaces, raw_places
+from privity_deploy.raw_search import search
 from privity_deploy.seed import SAMPLE, SAMPLE_PASSWORD, Shop, seed
 from privity_deploy.stack import lent_stack
+from privity_postgres import for_driver
 
 ROOT = Path(__file__).resolve().parents[3]
 # Spellings that occur nowhere else, so that a hit is a hit.
@@ -192,40 +195,48 @@ def _record(shop: Shop, customer: Person, story: Story) -> None:
 
 
 def _search(running: presence.Running, story: Story) -> int:
-    story.step("The raw files are searched for her")
-    if running.postgres_data_dir is None:
-        story.say("The database server is not ours (DATABASE_URL): its files are out of reach. "
-                  "The logs are searched alone.")  # fmt: skip
-    folders = [Path(running.logs_dir)]
-    if running.postgres_data_dir is not None:
-        folders.append(Path(running.postgres_data_dir))
+    story.step("Everything that lies on the disk is searched for her")
     began = time.monotonic()
-    files = files_below(*folders)
-    hits = list(search(files, WANTED))
-    size = sum(path.stat().st_size for path in files if path.exists())
-    story.say(
-        f"{len(files)} files, {size / 1e6:.0f} MB of heap, WAL and logs, in every spelling an "
-        f"encoder would make: {len(hits)} hits ({time.monotonic() - began:.1f} s)."
-    )
+    with _places(running) as found:
+        hits = list(search(found.files, WANTED))
+        size = sum(path.stat().st_size for path in found.files if path.exists())
+        story.say(
+            f"{len(found.files)} {found.words}, {size / 1e6:.0f} MB, in every spelling an encoder "
+            f"would make: {len(hits)} hits ({time.monotonic() - began:.1f} s)."
+        )
     for hit in hits[:10]:
         story.say(f"FOUND {hit.value} as {hit.spelling} in {hit.path.name} at {hit.offset}")
-    planted = asyncio.run(_planted(running, folders)) if running.admin_url else []
-    if running.admin_url:
-        story.say("A name planted in the clear, to test the search itself: "
-                  + (f"found in {planted[0].path.name}." if planted else "NOT FOUND."))  # fmt: skip
-    return len(hits) + (not planted if running.postgres_data_dir else 0)
+    with _planted(running), _places(running) as found:
+        seen = next(search(found.files, {"planted": PLANTED}), None)
+    where = f"found in {seen.path.name}" if seen else "NOT FOUND"
+    story.say(f"A name planted in the clear, to test the search itself: {where}.")
+    return len(hits) + (seen is None)
 
 
-async def _planted(running: presence.Running, folders: list[Path]) -> list[Hit]:
-    """Writes a plaintext row, looks for it, and takes it away again."""
-    connection = await asyncpg.connect(running.admin_url)
+@contextmanager
+def _places(running: presence.Running) -> Iterator[RawPlaces]:
+    with tempfile.TemporaryDirectory(prefix="privity-search-") as scratch:
+        yield asyncio.run(raw_places(running, Path(scratch)))
+
+
+@contextmanager
+def _planted(running: presence.Running) -> Iterator[None]:
+    """A plaintext row among the orders, for as long as it is looked for."""
+    url = for_driver(running.admin_url, database=running.databases["privity_orders"])
+    asyncio.run(_execute(url, "CREATE TABLE planted (leak text)"))
     try:
-        await connection.execute("CREATE TABLE planted (leak text)")
-        await connection.execute("INSERT INTO planted VALUES ($1)", PLANTED)
-        await connection.execute("CHECKPOINT")
-        return list(search(files_below(*folders), {"planted": PLANTED}))
+        asyncio.run(_execute(url, f"INSERT INTO planted VALUES ('{PLANTED}')", "CHECKPOINT"))
+        yield
     finally:
-        await connection.execute("DROP TABLE IF EXISTS planted")
+        asyncio.run(_execute(url, "DROP TABLE planted"))
+
+
+async def _execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
         await connection.close()
 
 

@@ -54,6 +54,7 @@ WANTED = {
 
 # Apart from the customer, so that the next search is not led astray by what it leaves in the WAL.
 PLANTED = "Planted Rumpelstilzchen"
+PLANT = "INSERT INTO planted VALUES ('Planted Rumpelstilzchen')"
 
 
 class Story:
@@ -225,7 +226,7 @@ def _planted(running: presence.Running) -> Iterator[None]:
     url = for_driver(running.admin_url, database=running.databases["privity_orders"])
     asyncio.run(_execute(url, "CREATE TABLE planted (leak text)"))
     try:
-        asyncio.run(_execute(url, f"INSERT INTO planted VALUES ('{PLANTED}')", "CHECKPOINT"))
+        asyncio.run(_execute(url, PLANT, "CHECKPOINT"))
         yield
     finally:
         asyncio.run(_execute(url, "DROP TABLE planted"))

@@ -150,7 +150,7 @@ async def _ensure_grants(admin_url: str, entry: DatabaseEntry) -> None:
                 # Revoked first: a table of databases that grants less than before takes effect.
                 f"ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM {entry.runtime}",
                 f"ALTER DEFAULT PRIVILEGES GRANT {tables} ON TABLES TO {entry.runtime}",
-                f"ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO {entry.runtime}",
+                f"ALTER DEFAULT PRIVILEGES GRANT USAGE, SELECT ON SEQUENCES TO {entry.runtime}",
             ):
                 await connection.execute(statement)
     finally:

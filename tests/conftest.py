@@ -1,0 +1,120 @@
+"""One shop for the whole run: PostgreSQL, every service and the stand-ins, as real processes.
+
+It costs a quarter of a minute, so everyone shares it. Whoever breaks something mends it again, and
+nobody counts on what others left behind: each test has customers, orders and goods of its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from privity_deploy.client import eventually
+from privity_deploy.seed import Shop, seed
+from privity_deploy.stack import Stack, lent_stack
+
+from .people import Carrier, Customer, Someone, Staff, Town, shipment_of
+from .second_gateway import SecondGateway, second_gateway
+
+ROOT = Path(__file__).resolve().parents[1]
+MakeProduct = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    with lent_stack(ROOT) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shop(stack: Stack) -> Shop:
+    return seed(stack.running, report=lambda line: None)
+
+
+@pytest.fixture(scope="session")
+def town(shop: Shop) -> Town:
+    return Town(shop)
+
+
+@pytest.fixture(scope="session")
+def staff(shop: Shop) -> Staff:
+    return Staff(shop)
+
+
+@pytest.fixture(scope="session")
+def carrier(shop: Shop) -> Carrier:
+    return Carrier(shop.carrier_url)
+
+
+@pytest.fixture
+def visitor(shop: Shop) -> Someone:
+    return Someone(shop.url)
+
+
+@pytest.fixture(scope="session")
+def make_product(shop: Shop, staff: Staff) -> MakeProduct:
+    """`make_product(stock=1)`: goods that no other test sells."""
+
+    def make(*, stock: int = 1000) -> str:
+        offer: dict[str, Any] = {
+            "sku": f"TEST-{secrets.token_hex(6).upper()}",
+            "title": "A thing",
+            "description": "",
+            "category": "things",
+            "price": 1250,
+            "currency": "EUR",
+            "stock": stock,
+        }
+        made = staff.grant("owner", "catalogue_management").post("/v1/products", offer)
+        return str(made["id"])
+
+    return make
+
+
+@pytest.fixture
+def product(make_product: MakeProduct) -> str:
+    return make_product()
+
+
+@pytest.fixture
+def customer(town: Town) -> Customer:
+    return town.customer()
+
+
+@pytest.fixture(scope="session")
+def household(
+    town: Town, staff: Staff, make_product: MakeProduct
+) -> tuple[Customer, dict[str, str]]:
+    """A customer of whom the shop holds everything that it can hold, and the ids of it all.
+
+    Only read by tests, or asked to change in vain.
+    """
+    customer = town.customer()
+    order = town.order(customer, make_product())
+    staff.pack(order["id"])
+
+    def arrived() -> bool:
+        return bool(customer.who.get(f"/v1/orders/{order['id']}")["state"] == "delivered")
+
+    eventually(arrived, within=40, what="confirmed delivery")
+    shipment = shipment_of(customer.who, order["id"])
+    return customer, {
+        "subject_id": customer.id,
+        "address_id": customer.address["id"],
+        "order_id": order["id"],
+        "payment_id": order["payments"][0]["id"],
+        "shipment_id": shipment["id"],
+        "product_id": order["lines"][0]["product_id"],
+        "recipient_id": shipment["delivery"]["recipient_id"],
+        "country": "DE",
+    }
+
+
+@pytest.fixture(scope="session")
+def another_gateway(stack: Stack, shop: Shop) -> Iterator[SecondGateway]:
+    with second_gateway(stack) as running:
+        yield running

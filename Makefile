@@ -53,3 +53,7 @@ demo: setup
 # One read of six fields, the gateway beside a bare service and a conventional gateway; ratios.
 bench: setup
 	@$(BIN)/python tests/bench $(BENCH)
+
+# The long forms of harnesses whose short forms are in `make test`.
+torture: setup
+	@PRIVITY_DISPATCHES=200 $(BIN)/pytest --timeout=1800 tests/test_adapter_killed.py

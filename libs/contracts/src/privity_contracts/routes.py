@@ -20,7 +20,8 @@ def route(
     `new`         the prefix of the id that the gateway mints for the resource (`Privity-New-Id`)
     `idempotent`  `Idempotency-Key` is required, and the gateway adds the body's fingerprint
     `answers`     `session`: the gateway adds an access token; `session_end`: it revokes the
-                  session's tokens before the request goes on
+                  session's tokens before the request goes on; `search`: it records that somebody
+                  searched, whether they find anything or not
     """
     described: dict[str, Any] = {"purposes": list(purposes)}
     if scope is not None:

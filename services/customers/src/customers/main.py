@@ -14,6 +14,7 @@ from customers.api import (
     case_queue,
     cases,
     consents,
+    customers,
     password,
     profile,
     registrations,
@@ -42,6 +43,7 @@ RESOURCES = (
     cases,
     case_queue,
     consents,
+    customers,
 )
 
 

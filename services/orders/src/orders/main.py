@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from orders.api import deliveries, events, fulfilment, orders, payments, products
+from orders.api import deliveries, events, fulfilment, orders, payments, products, searches
 from orders.clients.payment_provider import PaymentProvider
 from orders.clients.sandbox import Sandbox
 from orders.clients.stripe import Stripe
@@ -47,7 +47,7 @@ def _assemble(settings: Settings | None) -> FastAPI:
         inbound_key_file=settings.inbound_key_file if settings else None,
         lifespan=lifespan,
     )
-    for resource in (products, orders, deliveries, payments, fulfilment, events):
+    for resource in (products, orders, deliveries, payments, fulfilment, searches, events):
         app.include_router(resource.router)
     return app
 

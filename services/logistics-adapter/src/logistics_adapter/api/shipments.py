@@ -15,7 +15,17 @@ from privity_database import Transaction
 from privity_rest import AnyCaller, Staff
 
 router = APIRouter(tags=["shipments"])
-READERS = ["self_service", "delivery", "warehousing", "enquiries", "service_operation"]
+READERS = [
+    "self_service",
+    "delivery",
+    "warehousing",
+    "status_updates",
+    "returns",
+    "enquiries",
+    "rights_requests",
+    "break_glass",
+    "service_operation",
+]
 
 Site = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$"), OPERATIONAL]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"), OPERATIONAL]

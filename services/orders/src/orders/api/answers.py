@@ -17,6 +17,8 @@ Site = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$"), OPER
 Amount = Annotated[int, Field(ge=0), PURCHASE]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), PURCHASE]
 Moment = Annotated[AwareDatetime, PURCHASE]
+Number = Annotated[str, StringConstraints(pattern=r"^P-[0-9]{10}$"), OPERATIONAL]
+"""What a customer reads out: it names an order and tells nothing."""
 
 
 class LineView(Contract):
@@ -48,7 +50,7 @@ class PaymentView(Contract):
 
 class OrderView(Contract, subject="subject_id", scope="order/id"):
     id: OrderId
-    number: Annotated[str, StringConstraints(pattern=r"^P-[0-9]{10}$"), OPERATIONAL]
+    number: Number
     subject_id: SubjectId
     state: Annotated[State, PURCHASE]
     site: Site

@@ -22,7 +22,12 @@ router = APIRouter()
             "order_verification",
             "warehousing",
             "delivery",
+            "returns",
             "enquiries",
+            "rights_requests",
+            "fraud_review",
+            "bookkeeping",
+            "break_glass",
             "service_operation",
         ]
     ),

@@ -30,7 +30,14 @@ READERS = [
     "order_verification",
     "warehousing",
     "delivery",
+    "status_updates",
+    "returns",
     "enquiries",
+    "feedback",
+    "rights_requests",
+    "fraud_review",
+    "bookkeeping",
+    "break_glass",
     "service_operation",
 ]
 router = APIRouter(prefix="/v1/orders")
@@ -115,7 +122,17 @@ async def place_order(
 @router.get(
     "",
     response_model=OrderPage,
-    openapi_extra=route(purposes=["self_service", "order_verification", "warehousing", "delivery"]),
+    openapi_extra=route(
+        purposes=[
+            "self_service",
+            "order_verification",
+            "warehousing",
+            "delivery",
+            "status_updates",
+            "returns",
+            "rights_requests",
+        ]
+    ),
 )
 async def list_orders(
     *,

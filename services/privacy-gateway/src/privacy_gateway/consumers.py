@@ -1,4 +1,5 @@
-"""Events in, for the gateway itself: what happened to work that grants hang on.
+"""Events in, for the gateway itself: what happened to work that grants hang on, and how much
+there is to do.
 
 The same event twice changes nothing that the first did not.
 """
@@ -6,9 +7,11 @@ The same event twice changes nothing that the first did not.
 from datetime import datetime
 from typing import Final
 
+from privacy_gateway.domain.budget import volume
 from privacy_gateway.domain.tokens.revocation import Revocations
 from privity_contracts import ids
 from privity_contracts.events import Event
+from privity_database import Database
 from privity_rest import Unprocessable
 
 NAME: Final = "privacy-gateway"
@@ -23,10 +26,15 @@ class NoCase(Unprocessable):
     code, title = "no_case_named", "The event names no case"
 
 
-async def receive(event: Event, *, revocations: Revocations, now: datetime) -> None:
+async def receive(
+    event: Event, *, revocations: Revocations, database: Database, now: datetime
+) -> None:
     """Raises NoCase."""
     if event.type in ENDS_GRANTS:
         await _end_grants(event, revocations, now)
+    elif event.type == "order.packed":
+        async with database.transaction() as tx:
+            await volume.count(tx, event, now=now)
 
 
 async def _end_grants(event: Event, revocations: Revocations, now: datetime) -> None:

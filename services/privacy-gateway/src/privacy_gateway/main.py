@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from privacy_gateway.api import (
     audit,
+    budgets,
     disclosures,
     events,
     grants,
@@ -34,6 +35,7 @@ from privacy_gateway.clients.services import Services
 from privacy_gateway.clients.webhooks import Webhooks
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.audit.query import Records
+from privacy_gateway.domain.budget.spending import Budgets
 from privacy_gateway.domain.contracts import public
 from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.disclosure.record import Means
@@ -80,6 +82,7 @@ class Parts:
     services: Services
     signer: TokenSigner
     revocations: Revocations
+    budgets: Budgets
     passwords: Passwords
 
     @property
@@ -113,7 +116,7 @@ def create_app(settings: Settings | None = None) -> Edge:
         forwarding=Forwarding(
             ContractsInForce(offer, parts.policies),
             inbound=inbound,
-            outbound=Outbound(vault=parts.vault, audit=parts.audit),
+            outbound=Outbound(vault=parts.vault, audit=parts.audit, budgets=parts.budgets),
             services=parts.services,
             audit=parts.audit,
             sessions=CustomerSessions(parts.signer, parts.revocations),
@@ -157,6 +160,7 @@ def _parts(settings: Settings) -> Parts:
         services=Services(settings.services),
         signer=TokenSigner(read_secret(secrets / "token-signing.pem"), issuer=settings.public_url),
         revocations=Revocations(database, database_url),
+        budgets=Budgets(database_url, vault),
         passwords=Passwords(),
     )
 
@@ -181,6 +185,8 @@ def _app(parts: Parts) -> FastAPI:
     app.state.webhooks = parts.webhooks
     app.state.mail = parts.mail
     app.state.revocations = parts.revocations
+    app.state.database = parts.database
+    app.state.budgets = parts.budgets
     app.state.means = Means(
         database=parts.database,
         policies=parts.policies,
@@ -202,6 +208,7 @@ def _app(parts: Parts) -> FastAPI:
         audit=parts.audit,
         policy=lambda: parts.policy,
         work=Work(parts.services, policy=lambda: parts.policy),
+        budgets=parts.budgets,
     )
     app.include_router(staff.router(entrance))
     introspection = Introspection(parts.signer, parts.revocations, policy=lambda: parts.policy)
@@ -210,7 +217,7 @@ def _app(parts: Parts) -> FastAPI:
     )
     app.include_router(events.router)
     app.include_router(notice.router)
-    for routes in (audit, recipients, disclosures, messages, partners, schemas):
+    for routes in (audit, budgets, recipients, disclosures, messages, partners, schemas):
         app.include_router(routes.router)
     return app
 
@@ -236,6 +243,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             running.callback(parts.records.close)
             succession = Succession(parts.policies, audit=parts.audit)
             await running.enter_async_context(succession.following())
+            running.callback(parts.budgets.close)
             await running.enter_async_context(parts.services)
             await _apply_staff(parts)
             await running.enter_async_context(parts.revocations.following())

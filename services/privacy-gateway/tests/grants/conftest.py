@@ -37,6 +37,7 @@ STAFF = {
     "privacy": (["data_protection_officer"], []),
     "engineer": (["engineer_on_call"], []),
     "passing": (["support_1"], ["north"]),  # loses the role in a test
+    **{f"busy{n}": (["support_1", "warehouse"], ["north"]) for n in range(8)},
 }
 
 
@@ -156,20 +157,18 @@ async def new_gateway(databases, secrets_dir, staff_file, house):
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(*, staff=STAFF, **changes):
-            settings = Settings(
-                **urls,
-                secrets_dir=secrets_dir,
-                policy_dir=HERE / "policy",
-                public_url="http://gateway.example",
-                services={name: house.endpoint(name) for name in SERVICES},
-                smtp_host="127.0.0.1",
-                smtp_port=9,
-                smtp_require_tls=False,
-                mail_sender="shop@example.org",
-                staff_file=staff_file(staff),
-                **changes,
-            )
-            port = await listening(create_app(settings), stack)
+            said = {
+                "secrets_dir": secrets_dir,
+                "policy_dir": HERE / "policy",
+                "public_url": "http://gateway.example",
+                "services": {name: house.endpoint(name) for name in SERVICES},
+                "smtp_host": "127.0.0.1",
+                "smtp_port": 9,
+                "smtp_require_tls": False,
+                "mail_sender": "shop@example.org",
+                "staff_file": staff_file(staff),
+            }
+            port = await listening(create_app(Settings(**urls, **said | changes)), stack)
             client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)
             return Gateway(await stack.enter_async_context(client))
 

@@ -16,6 +16,7 @@ from sqlalchemy import delete
 from privacy_gateway.api import grants, staff
 from privacy_gateway.api.cors import Cors
 from privacy_gateway.api.edge import Edge
+from privacy_gateway.domain.budget.spending import Budgets
 from privacy_gateway.domain.policy import Policy, load
 from privacy_gateway.domain.staff import directory
 from privacy_gateway.domain.staff.entrance import Entrance
@@ -38,7 +39,14 @@ ORDER = f"order/{ids.mint('ord')}"
 
 
 @pytest.fixture
-async def door(serve, database, signer, revocations, log, services):
+def budgets(gateway_database, vault):
+    opened = Budgets(gateway_database.runtime, vault)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def door(serve, database, signer, revocations, log, services, budgets):
     """The gateway's own endpoints over HTTP, with everything real behind them."""
     policy = Policy(load(POLICY))
     passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
@@ -49,6 +57,7 @@ async def door(serve, database, signer, revocations, log, services):
         audit=log,
         policy=lambda: policy,
         work=Work(services, policy=lambda: policy),
+        budgets=budgets,
     )
     entrance = Entrance(
         database=database, signer=signer, audit=log, policy=lambda: policy, passwords=passwords
@@ -56,9 +65,7 @@ async def door(serve, database, signer, revocations, log, services):
     app = FastAPI(openapi_url=None)
     problems.install(app)
     introspection = Introspection(signer, revocations, policy=lambda: policy)
-    app.include_router(
-        grants.router(exchange=exchange, introspection=introspection, signer=signer)
-    )
+    app.include_router(grants.router(exchange=exchange, introspection=introspection, signer=signer))
     app.include_router(staff.router(entrance))
     async with database.transaction() as tx:
         for table in (StaffMember, SignInAttempts, Revocation):

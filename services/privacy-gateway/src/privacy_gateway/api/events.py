@@ -36,8 +36,10 @@ async def pass_on(request: Request) -> dict[str, int]:
     consumers = policy.consumers(event.type)
     for consumer in consumers:
         if consumer == own.NAME:
-            revocations = request.app.state.revocations
-            await own.receive(event, revocations=revocations, now=datetime.now(UTC))
+            held = request.app.state
+            await own.receive(
+                event, revocations=held.revocations, database=held.database, now=datetime.now(UTC)
+            )
             continue
         answer = await services.send(
             consumer,

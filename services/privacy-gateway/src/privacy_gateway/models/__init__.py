@@ -4,6 +4,13 @@ and records have a database each, so that their backups and their roles can diff
 """
 
 from privacy_gateway.models.audit import Record, TagOpening
+from privacy_gateway.models.budgets import (
+    BudgetDay,
+    BudgetRaise,
+    BudgetSubject,
+    CountedEvent,
+    OrderVolume,
+)
 from privacy_gateway.models.databases import AuditBase, Base, KeyBase
 from privacy_gateway.models.keys import DataKeyRow
 from privacy_gateway.models.recipients import Agreement, Delivery, Message, Recipient, WebhookSecret
@@ -13,10 +20,15 @@ __all__ = [
     "Agreement",
     "AuditBase",
     "Base",
+    "BudgetDay",
+    "BudgetRaise",
+    "BudgetSubject",
+    "CountedEvent",
     "DataKeyRow",
     "Delivery",
     "KeyBase",
     "Message",
+    "OrderVolume",
     "Recipient",
     "Record",
     "Revocation",

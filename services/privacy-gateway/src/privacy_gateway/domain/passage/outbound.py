@@ -6,7 +6,8 @@ import structlog
 
 from privacy_gateway.domain.audit.access import Kind, Receipt
 from privacy_gateway.domain.audit.log import AuditLog
-from privacy_gateway.domain.contracts.answer import AnswerPlan, NotAsPromised, Withheld
+from privacy_gateway.domain.budget.spending import Budgets, BudgetSpent
+from privacy_gateway.domain.contracts.answer import AnswerPlan, Found, NotAsPromised, Withheld
 from privacy_gateway.domain.passage.journey import Journey
 from privacy_gateway.domain.vault.data_keys import KeyDestroyed
 from privacy_gateway.domain.vault.sealing import DoesNotOpen, NotSealed
@@ -22,15 +23,17 @@ class BrokenAnswer(Unavailable):
 
 
 class Outbound:
-    def __init__(self, *, vault: Vault, audit: AuditLog) -> None:
+    def __init__(self, *, vault: Vault, audit: AuditLog, budgets: Budgets) -> None:
         self._vault = vault
         self._audit = audit
+        self._budgets = budgets
 
     async def give(self, journey: Journey, answer: Any) -> dict[str, Any]:
         """The answer for this caller.
 
-        Raises NotFound when it is about somebody else than the caller may see, Unavailable when
-        it cannot be recorded, BrokenAnswer when the service broke its contract.
+        Raises NotFound when it is about somebody else than the caller may see, BudgetSpent when it
+        is about too many, Unavailable when it cannot be recorded, BrokenAnswer when the service
+        broke its contract.
         """
         caller = journey.caller
         plan = journey.contracts.answer(
@@ -46,6 +49,8 @@ class Outbound:
             if not journey.entitled(subject=unit.subject, scope=unit.scope):
                 await self._audit.record([journey.refusal("foreign_subject", subject=unit.subject)])
                 raise NotFound("there is no such thing")
+        if caller.kind == "staff":
+            await self._spend(journey, units)
         kind: Kind = "session" if journey.route.answers == "session" else "read"
         accesses = [
             journey.access(kind, subject=u.subject, scope=u.scope, fields=u.unit.fields)
@@ -56,6 +61,17 @@ class Outbound:
             await self._vault.prepare(tokens, persons=people)
         receipts = await self._audit.record(accesses) if accesses else []
         return self._built(journey, plan, answer, receipts)
+
+    async def _spend(self, journey: Journey, units: list[Found]) -> None:
+        unseen = self._budgets.unseen(journey.caller, {unit.subject for unit in units})
+        if not unseen:
+            return
+        try:
+            terms = journey.policy.file.limits.budgets
+            await self._budgets.spend(journey.caller, unseen, terms=terms)
+        except BudgetSpent as refusal:
+            await self._audit.record([journey.refusal(refusal.code)])
+            raise
 
     def _built(
         self, journey: Journey, plan: AnswerPlan, answer: Any, receipts: list[Receipt]

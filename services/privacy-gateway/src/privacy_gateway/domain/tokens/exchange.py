@@ -10,6 +10,7 @@ from typing import Any
 
 from privacy_gateway.domain.audit.access import Access, Decision, Kind
 from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.budget.spending import Budgets
 from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.staff import directory
 from privacy_gateway.domain.tokens import asked as asking
@@ -35,6 +36,7 @@ class TokenExchange:
         audit: AuditLog,
         policy: Callable[[], Policy],
         work: Work,
+        budgets: Budgets,
     ) -> None:
         """`policy` gives the version in force."""
         self._signer = signer
@@ -43,6 +45,7 @@ class TokenExchange:
         self._audit = audit
         self._policy = policy
         self._work = work
+        self._budgets = budgets
 
     async def exchange(
         self, form: Mapping[str, str], *, request_id: str, now: float
@@ -73,9 +76,9 @@ class TokenExchange:
         await self._audit.record([record])
         if reason is not None:
             raise AccessDenied(reason)
-        return self._granted(policy, identity, asked, role=role, binding=binding, now=now)
+        return await self._granted(policy, identity, asked, role=role, binding=binding, now=now)
 
-    def _granted(
+    async def _granted(
         self,
         policy: Policy,
         identity: Claims,
@@ -99,13 +102,22 @@ class TokenExchange:
             now=now,
         )
         detail = {"type": asking.DETAIL, "purpose": asked.purpose, "work": asked.work, "role": role}
+        terms = policy.file.limits.budgets
+        budget = await self._budgets.standing(identity.subject, role, terms=terms)
         yields = yielding.of(policy, role, asked.purpose, only=asked.categories)
         return {
             "access_token": minted.token,
             "issued_token_type": asking.ACCESS_TOKEN,
             "token_type": "Bearer",
             "expires_in": minted.expires_in,
-            "authorization_details": [{**detail, "policy": policy.version, "yields": yields}],
+            "authorization_details": [
+                {
+                    **detail,
+                    "policy": policy.version,
+                    "yields": yields,
+                    "budget": {"allowed": budget.allowed, "spent": budget.spent},
+                }
+            ],
         }
 
     async def revoke(self, untrusted_token: str, *, now: float) -> None:

@@ -1,0 +1,1 @@
+"""How many customers a staff member may see on one day."""

@@ -8,6 +8,7 @@ Kind = Literal[
     "read",
     "collect",
     "carry",
+    "search",
     "disclosure",
     "refusal",
     "grant",
@@ -16,7 +17,7 @@ Kind = Literal[
     "policy",
     "key",
 ]
-FieldDecision = Literal["reveal", "generalise", "mask", "carry", "seal", "withhold"]
+FieldDecision = Literal["reveal", "generalise", "mask", "carry", "seal", "look_up", "withhold"]
 Decision = Literal["allow", "refuse"]
 
 OPENED: Final = frozenset({"reveal", "generalise", "mask"})

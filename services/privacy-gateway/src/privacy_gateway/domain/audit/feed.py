@@ -12,6 +12,7 @@ _DID = {
     "read": "looked at",
     "collect": "gave us",
     "carry": "used for an order",
+    "search": "looked for somebody",
     "disclosure": "passed on to a partner",
     "refusal": "was refused",
     "grant": "was permitted to look",
@@ -26,6 +27,7 @@ _SEEN = {
     "mask": "in part",
     "carry": "still sealed",
     "seal": "sealed on the way in",
+    "look_up": "compared and not kept",
 }
 
 

@@ -62,6 +62,9 @@ class Inbound:
         content = orjson.dumps(reading.body, option=orjson.OPT_SORT_KEYS)
         new_id = self._new_id(journey)
         fingerprint = self._vault.fingerprint(content) if route.idempotent else None
+        if route.answers == "search":
+            # Also one that finds nobody: trying addresses out does not go unseen.
+            await self._audit.record([_search(journey, reading)])
         await self._fill(journey, reading, new_id)
         return Outgoing(orjson.dumps(reading.body), _headers(journey, new_id, fingerprint))
 
@@ -187,6 +190,11 @@ def _within_work(journey: Journey, place: _Place) -> bool:
     """Staff write within their work; what is new there has no place of its own yet."""
     new = (journey.route.scope or "").endswith("/new")
     return new or journey.entitled(subject=place.subject, scope=place.scope)
+
+
+def _search(journey: Journey, reading: Reading) -> Access:
+    sought = tuple(FieldAccess(each.name, each.category, "look_up") for each in reading.lookups)
+    return journey.access("search", subject=None, scope=None, fields=sought)
 
 
 def _collection(journey: Journey, reading: Reading, place: _Place) -> Access:

@@ -197,6 +197,7 @@ def _app(parts: Parts) -> FastAPI:
     entrance = Entrance(
         database=parts.database,
         passwords=parts.passwords,
+        names_key=parts.vault.derived_key("staff names"),
         signer=parts.signer,
         audit=parts.audit,
         policy=lambda: parts.policy,

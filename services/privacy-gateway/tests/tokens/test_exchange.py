@@ -60,7 +60,12 @@ async def door(serve, database, signer, revocations, log, services, budgets):
         budgets=budgets,
     )
     entrance = Entrance(
-        database=database, signer=signer, audit=log, policy=lambda: policy, passwords=passwords
+        database=database,
+        signer=signer,
+        audit=log,
+        policy=lambda: policy,
+        passwords=passwords,
+        names_key=bytes(32),
     )
     app = FastAPI(openapi_url=None)
     problems.install(app)

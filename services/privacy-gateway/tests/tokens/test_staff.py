@@ -18,6 +18,7 @@ from privity_database import differences
 ROLES = {"warehouse", "support_1", "shop_owner"}
 PASSWORD = "correct horse battery"
 NOW = 1_800_000_000.0
+KEY = bytes(32)
 
 
 @pytest.fixture(scope="session")
@@ -180,7 +181,9 @@ async def test_the_right_password_signs_in(applied, database, passwords):
     await applied({"username": "kim"})
 
     for name in ("kim", " Kim ", "KIM"):
-        signed_in = await sign_in(database, passwords, username=name, password=PASSWORD, now=NOW)
+        signed_in = await sign_in(
+            database, passwords, names_key=KEY, username=name, password=PASSWORD, now=NOW
+        )
         assert signed_in.username == "kim"
 
 
@@ -205,7 +208,7 @@ async def test_everything_else_gets_one_and_the_same_answer(
     await applied({"username": "kim"}, {"username": "left", "active": False})
 
     with pytest.raises(WrongCredentials) as refused:
-        await sign_in(database, passwords, username=name, password=password, now=NOW)
+        await sign_in(database, passwords, names_key=KEY, username=name, password=password, now=NOW)
 
     assert (refused.value.detail, refused.value.errors) == (None, ())
 
@@ -214,7 +217,7 @@ async def test_five_failures_close_a_name_for_a_quarter_of_an_hour(applied, data
     await applied({"username": "kim"})
 
     async def tries(name, password, now):
-        await sign_in(database, passwords, username=name, password=password, now=now)
+        await sign_in(database, passwords, names_key=KEY, username=name, password=password, now=now)
 
     for name in ("kim", "nobody"):
         for attempt in range(5):
@@ -233,7 +236,9 @@ async def test_guesses_at_the_same_time_are_counted_one_by_one(applied, database
 
     outcomes = await asyncio.gather(
         *(
-            sign_in(database, passwords, username="kim", password=f"guess {n}", now=NOW)
+            sign_in(
+                database, passwords, names_key=KEY, username="kim", password=f"guess {n}", now=NOW
+            )
             for n in range(20)
         ),
         return_exceptions=True,
@@ -248,8 +253,12 @@ async def test_signing_in_clears_the_count(applied, database, passwords):
     for _ in range(3):
         for _ in range(4):
             with pytest.raises(WrongCredentials):
-                await sign_in(database, passwords, username="kim", password="wrong", now=NOW)
-        await sign_in(database, passwords, username="kim", password=PASSWORD, now=NOW)
+                await sign_in(
+                    database, passwords, names_key=KEY, username="kim", password="wrong", now=NOW
+                )
+        await sign_in(
+            database, passwords, names_key=KEY, username="kim", password=PASSWORD, now=NOW
+        )
 
 
 async def test_a_name_that_nobody_has_takes_as_long_as_one_that_somebody_has(applied, database):
@@ -261,7 +270,7 @@ async def test_a_name_that_nobody_has_takes_as_long_as_one_that_somebody_has(app
     async def took(name):
         begun = time.process_time()
         with pytest.raises(WrongCredentials):
-            await sign_in(database, slow, username=name, password="wrong", now=NOW)
+            await sign_in(database, slow, names_key=KEY, username=name, password="wrong", now=NOW)
         return time.process_time() - begun
 
     known = min([await took("kim") for _ in range(3)])
@@ -274,7 +283,9 @@ async def test_a_name_that_nobody_has_takes_as_long_as_one_that_somebody_has(app
 async def test_failed_names_are_not_kept_in_the_clear(applied, database, passwords):
     await applied({"username": "kim"})
     with pytest.raises(WrongCredentials):
-        await sign_in(database, passwords, username=PASSWORD, password="kim", now=NOW)
+        await sign_in(
+            database, passwords, names_key=KEY, username=PASSWORD, password="kim", now=NOW
+        )
 
     async with database.transaction() as tx:
         rows = await tx.execute(text("SELECT attempts::text FROM sign_in_attempts AS attempts"))

@@ -14,7 +14,10 @@ SCOPE_KEY = "privity.arrival"
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
+# One of ours, a UUID, or a trace's id: what is logged of it names nobody.
+_REQUEST_ID = re.compile(
+    rb"req_[0-9a-hjkmnp-tv-z]{26}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}"
+)
 # Our paths are words and ids. Anything that could be read as another path does not exist.
 _PATH = re.compile(rb"/|(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~:-]+)+/?")
 _LENGTH = re.compile(rb"[0-9]{1,12}")
@@ -101,7 +104,7 @@ def of(request: Request) -> Arrival:
 
 
 def arrive(scope: dict[str, Any]) -> Arrival:
-    """A client's Request-Id is kept when it can do no harm in a log."""
+    """A client's Request-Id is kept when only a program would write it."""
     for name, value in scope["headers"]:
         if name == b"request-id" and _REQUEST_ID.fullmatch(value):
             return Arrival(request_id=value.decode())

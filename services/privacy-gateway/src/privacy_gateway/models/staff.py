@@ -41,7 +41,7 @@ class SignInAttempts(Base):
 
     __tablename__ = "sign_in_attempts"
 
-    # A hash: people type their password into the wrong box.
+    # A keyed hash: people type their password into the wrong box.
     username_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     failures: Mapped[int] = mapped_column(Integer)
     since: Mapped[datetime] = mapped_column(Moment)

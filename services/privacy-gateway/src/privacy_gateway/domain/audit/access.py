@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 Kind = Literal[
     "read",
     "collect",
+    "change",
     "carry",
     "search",
     "disclosure",

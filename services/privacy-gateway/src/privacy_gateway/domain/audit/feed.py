@@ -11,6 +11,7 @@ from typing import Any
 _DID = {
     "read": "looked at",
     "collect": "gave us",
+    "change": "asked for a change",
     "carry": "used for an order",
     "search": "looked for somebody",
     "disclosure": "passed on to a partner",

@@ -5,18 +5,20 @@ from typing import Any, NoReturn
 
 import orjson
 
-from privacy_gateway.clients.services import Services
-from privacy_gateway.domain.audit.access import Access, FieldAccess
+from privacy_gateway.clients.services import Services, ServiceUnavailable
+from privacy_gateway.domain.audit.access import Access, FieldAccess, Receipt
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.contracts.request import Carry, Reading
 from privacy_gateway.domain.intake.card_numbers import CardNumberRefused, screen
 from privacy_gateway.domain.intake.normalise import index_form
 from privacy_gateway.domain.passage.journey import Journey
-from privacy_gateway.domain.vault.vault import Vault
+from privacy_gateway.domain.vault.vault import NotInReceipt, Vault
 from privity_contracts import ids
-from privity_rest import Malformed, NotFound, Unprocessable
+from privity_rest import Malformed, NotFound, Unavailable, Unprocessable
 
 PHONE = "user.contact.phone_number"
+# Somebody else's and nobody's look the same.
+NOT_YOURS = "there is nothing of yours to use under this id"
 
 
 class IdempotencyKeyRequired(Malformed):
@@ -51,7 +53,8 @@ class Inbound:
         if plan is None:
             if body is not None:
                 raise Malformed("this route takes no body")
-            return Outgoing(None, _headers(journey, None, None))
+            await self._note_change(journey)
+            return Outgoing(None, self._headers(journey, None, None))
         reading = plan.read(body)
         exempt = frozenset(slot.path for slot in reading.slots if slot.category == PHONE)
         cards = screen(body, exempt=exempt)
@@ -65,8 +68,9 @@ class Inbound:
         if route.answers == "search":
             # Also one that finds nobody: trying addresses out does not go unseen.
             await self._audit.record([_search(journey, reading)])
-        await self._fill(journey, reading, new_id)
-        return Outgoing(orjson.dumps(reading.body), _headers(journey, new_id, fingerprint))
+        if not await self._fill(journey, reading, new_id):
+            await self._note_change(journey)
+        return Outgoing(orjson.dumps(reading.body), self._headers(journey, new_id, fingerprint))
 
     def _new_id(self, journey: Journey) -> str | None:
         route, key = journey.route, journey.idempotency_key
@@ -79,13 +83,33 @@ class Inbound:
         # A retry meets the same id, so the same data key, and leaves nothing behind.
         return self._vault.deterministic_id(route.new, journey.caller.actor, route.name, key)
 
-    async def _fill(self, journey: Journey, reading: Reading, new_id: str | None) -> None:
+    async def _note_change(self, journey: Journey) -> None:
+        """A change is on record before it is made, like a read before it is answered."""
+        if journey.route.method == "GET":
+            return
+        named = [name for name in journey.parameters.values() if ids.is_id(name)]
+        change = journey.access(
+            "change",
+            subject=journey.caller.subject or journey.caller.work_subject,
+            scope=None,
+            fields=(),
+            resource=named[-1] if named else None,
+        )
+        try:
+            await self._audit.record([change])
+        except Unavailable:
+            # Whoever wants to be signed out is signed out, whatever else stands still.
+            if journey.route.answers != "session_end":
+                raise
+
+    async def _fill(self, journey: Journey, reading: Reading, new_id: str | None) -> bool:
+        """True when it put something on record."""
         for lookup in reading.lookups:
             validator = journey.policy.category(lookup.category).validator or ""
             form = index_form(validator, lookup.plaintext)
             lookup.container[lookup.name] = self._vault.blind_index(lookup.category, form)
         if not reading.slots and not reading.carries:
-            return
+            return False
         carried = [(carry, await self._read_for(journey, carry)) for carry in reading.carries]
         accesses = [_carry_access(journey, carry, found) for carry, found in carried]
         place = _place(journey, new_id, {access.subject for access in accesses})
@@ -94,25 +118,32 @@ class Inbound:
         if reading.slots:
             accesses.append(_collection(journey, reading, place))
         receipts = await self._audit.record(accesses)
-        classes = journey.policy.classes
         for (carry, found), receipt in zip(carried, receipts, strict=False):
             built: dict[str, Any] = {}
             for name, category in carry.fields.items():
                 value = found.get(name)
                 if value is not None and category is not None:
-                    value = await self._vault.reseal(
-                        value, receipt, place.subject, place.scope, classes=classes
-                    )
+                    value = await self._resealed(journey, value, receipt, place)
                 built[name] = value
             carry.container[carry.name] = built
         tokens = await self._vault.seal(
             place.subject,
             place.scope,
             [(slot.category, slot.plaintext) for slot in reading.slots],
-            classes=classes,
+            classes=journey.policy.classes,
         )
         for slot, token in zip(reading.slots, tokens, strict=True):
             slot.container[slot.name] = token
+        return True
+
+    async def _resealed(self, journey: Journey, token: str, receipt: Receipt, place: _Place) -> str:
+        """Raises NotFound for a value that a service took for the caller's."""
+        try:
+            return await self._vault.reseal(
+                token, receipt, place.subject, place.scope, classes=journey.policy.classes
+            )
+        except NotInReceipt:
+            await self._refuse(journey, place.subject)
 
     async def _read_for(self, journey: Journey, carry: Carry) -> dict[str, Any]:
         """The object to carry, read as the caller themselves."""
@@ -121,17 +152,33 @@ class Inbound:
         answer = await self._services.send(
             carry.service, "GET", path, headers=journey.caller.headers(journey.request_id)
         )
+        if answer.status >= 500:
+            raise ServiceUnavailable(f"{carry.service} answered {answer.status}")
         if answer.status != 200:
-            raise NotFound("there is nothing of yours to use under this id")
+            raise NotFound(NOT_YOURS)
         found = orjson.loads(answer.body)
         subject, scope = _about(journey, carry, found)
         if subject is None or not journey.entitled(subject=subject, scope=scope):
             await self._refuse(journey, subject)
         return dict(found)
 
+    def _headers(
+        self, journey: Journey, new_id: str | None, fingerprint: str | None
+    ) -> dict[str, str]:
+        headers = {}
+        if new_id is not None:
+            headers["Privity-New-Id"] = new_id
+        if journey.idempotency_key is not None:
+            # A client may have made it of a name or an address: services get a stand-in for it.
+            key = f"idempotency key|{journey.idempotency_key}".encode()
+            headers["Idempotency-Key"] = self._vault.fingerprint(key)
+        if fingerprint is not None:
+            headers["Privity-Fingerprint"] = fingerprint
+        return headers
+
     async def _refuse(self, journey: Journey, subject: str | None) -> NoReturn:
         await self._audit.record([journey.refusal("foreign_subject", subject=subject)])
-        raise NotFound("there is nothing of yours to use under this id")
+        raise NotFound(NOT_YOURS)
 
 
 def _about(journey: Journey, carry: Carry, found: dict[str, Any]) -> tuple[str | None, str]:
@@ -149,17 +196,6 @@ def _carry_access(journey: Journey, carry: Carry, found: dict[str, Any]) -> Acce
         if category is not None
     )
     return journey.access("carry", subject=subject, scope=scope, fields=fields)
-
-
-def _headers(journey: Journey, new_id: str | None, fingerprint: str | None) -> dict[str, str]:
-    headers = {}
-    if new_id is not None:
-        headers["Privity-New-Id"] = new_id
-    if journey.idempotency_key is not None:
-        headers["Idempotency-Key"] = journey.idempotency_key
-    if fingerprint is not None:
-        headers["Privity-Fingerprint"] = fingerprint
-    return headers
 
 
 def _place(journey: Journey, new_id: str | None, carried: set[str | None]) -> _Place:

@@ -31,6 +31,7 @@ class Journey:
         scope: str | None,
         fields: tuple[FieldAccess, ...],
         decision: Decision = "allow",
+        resource: str | None = None,
         reason: str | None = None,
     ) -> Access:
         caller, policy = self.caller, self.policy
@@ -52,6 +53,7 @@ class Journey:
             service=self.route.service,
             scope=scope,
             fields=fields,
+            resource=resource,
             decision=decision,
             reason=reason,
             request_id=self.request_id,

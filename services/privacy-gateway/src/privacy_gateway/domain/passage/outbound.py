@@ -59,8 +59,28 @@ class Outbound:
         if tokens:
             people = {unit.subject for unit in units}
             await self._vault.prepare(tokens, persons=people)
+        await self._require_owners(journey, units)
         receipts = await self._audit.record(accesses) if accesses else []
         return self._built(journey, plan, answer, receipts)
+
+    async def _require_owners(self, journey: Journey, units: list[Found]) -> None:
+        """What a service says of whose it is agrees with the keys, or nothing is given.
+
+        A sealed value would not open for the wrong person anyway; the plain ones beside it, such
+        as what was bought, have no other guard. Raises NotFound, after recording it.
+        """
+        claimed = {
+            (unit.subject, unit.scope)
+            for unit in units
+            if unit.scope is not None and unit.scope != f"account/{unit.subject}"
+        }
+        if not claimed:
+            return
+        sealed_classes = journey.policy.sealed_classes
+        if await self._vault.owns(claimed, classes=sealed_classes) != claimed:
+            _log.error("foreign_row", request_id=journey.request_id, route=journey.route.name)
+            await self._audit.record([journey.refusal("foreign_subject")])
+            raise NotFound("there is no such thing")
 
     async def _spend(self, journey: Journey, units: list[Found]) -> None:
         unseen = self._budgets.unseen(journey.caller, {unit.subject for unit in units})

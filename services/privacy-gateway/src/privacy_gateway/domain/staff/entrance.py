@@ -27,12 +27,15 @@ class Entrance:
         audit: AuditLog,
         policy: Callable[[], Policy],
         passwords: Passwords,
+        names_key: bytes,
     ) -> None:
+        """`names_key` hides the names under which failures are counted."""
         self._database = database
         self._signer = signer
         self._audit = audit
         self._policy = policy
         self._passwords = passwords
+        self._names_key = names_key
 
     async def sign_in(
         self, *, username: str, password: str, request_id: str, now: float
@@ -40,7 +43,12 @@ class Entrance:
         """Raises WrongCredentials or TooManyAttempts, recorded like a success."""
         try:
             member = await sign_in(
-                self._database, self._passwords, username=username, password=password, now=now
+                self._database,
+                self._passwords,
+                names_key=self._names_key,
+                username=username,
+                password=password,
+                now=now,
             )
         except (WrongCredentials, TooManyAttempts) as refusal:
             # As a visitor, even when the name is somebody's: who was meant is not known.

@@ -4,7 +4,7 @@ Five failures within a quarter of an hour close a name, whether anybody has it o
 stranger keep a staff member out for that long; guessing at leisure would be worse.
 """
 
-import hashlib
+import hmac
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import case, delete
@@ -32,11 +32,17 @@ class TooManyAttempts(TooMany):
 
 
 async def sign_in(
-    database: Database, passwords: Passwords, *, username: str, password: str, now: float
+    database: Database,
+    passwords: Passwords,
+    *,
+    names_key: bytes,
+    username: str,
+    password: str,
+    now: float,
 ) -> StaffMember:
     """Raises WrongCredentials, or TooManyAttempts before the password is even looked at."""
     name = username.strip().lower()
-    key = hashlib.sha256(name.encode()).digest()
+    key = hmac.digest(names_key, name.encode(), "sha256")
     await _count_attempt(database, key, now=datetime.fromtimestamp(now, UTC))
     member = None
     if USERNAME.fullmatch(name):

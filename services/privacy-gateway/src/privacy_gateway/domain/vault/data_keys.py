@@ -124,6 +124,10 @@ class DataKeys:
         asked = await self._ask(minting=absent) if minting else await self._ask(places=absent)
         return known | {place: asked.found[place] for place in absent if place in asked.found}
 
+    def knows(self, place: Place) -> bool:
+        """Whether the place's key was used a moment ago: then nothing needs to be asked."""
+        return self._cache.at(place) is not None
+
     async def load(self, key_ids: Iterable[str], places: Iterable[Place] = ()) -> None:
         """Makes ready what `loaded` is asked for next; `places` come along in the same query."""
         stale = [key_id for key_id in key_ids if not self._cache.is_fresh(key_id)]

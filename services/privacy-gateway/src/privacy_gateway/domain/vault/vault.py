@@ -163,6 +163,22 @@ class Vault:
         key = (await self.keys.at([place], minting=False)).get(place)
         return None if key is None else key.created_at
 
+    async def owns(
+        self, claimed: Collection[tuple[str, str]], *, classes: Collection[str]
+    ) -> set[tuple[str, str]]:
+        """Of pairs of a person and a scope, those where something was ever sealed for them.
+
+        `classes` are the retention classes of what is sealed. A key that was destroyed counts.
+        """
+        places = {pair: [Place(*pair, each) for each in classes] for pair in claimed}
+        unsure = {
+            pair: wanted for pair, wanted in places.items() if not any(map(self.keys.knows, wanted))
+        }
+        asked = [place for wanted in unsure.values() for place in wanted]
+        found = await self.keys.at(asked, minting=False) if asked else {}
+        strange = {pair for pair, wanted in unsure.items() if not any(p in found for p in wanted)}
+        return set(places) - strange
+
     def subject_of(self, token: str) -> str:
         """Whose a prepared sealed value is, without opening it. Raises KeyDestroyed."""
         return self.keys.loaded(sealing.parse(token).key_id).place.subject

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LAYERS = {"main.py", "settings.py", "api", "consumers.py", "domain", "clients", "models.py"}
-BESIDE = {"migrations", "schemas", "__init__.py", "py.typed", "models", "__pycache__"}
+BESIDE = {
+    "migrations",
+    "schemas",
+    "__init__.py",
+    "__main__.py",
+    "py.typed",
+    "models",
+    "__pycache__",
+}
 NOWHERE = {"utils", "util", "helpers", "helper", "common", "base", "misc", "shared", "service"}
 LONGEST = 300
 

@@ -24,6 +24,7 @@ from privacy_gateway.api import (
     recipients,
     schemas,
     staff,
+    support,
 )
 from privacy_gateway.api.cors import Cors
 from privacy_gateway.api.edge import Edge
@@ -39,9 +40,11 @@ from privacy_gateway.domain.budget.spending import Budgets
 from privacy_gateway.domain.contracts import public
 from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.disclosure.record import Means
+from privacy_gateway.domain.passage.consents import Consents
 from privacy_gateway.domain.passage.contracts import ContractsInForce, load_documents
 from privacy_gateway.domain.passage.inbound import Inbound
 from privacy_gateway.domain.passage.outbound import Outbound
+from privacy_gateway.domain.passage.support_view import SupportView
 from privacy_gateway.domain.policy import Policy
 from privacy_gateway.domain.policy.in_force import PolicyInForce
 from privacy_gateway.domain.policy.succession import Succession
@@ -103,7 +106,17 @@ def create_app(settings: Settings | None = None) -> Edge:
     app.state.public_contract = public.document(
         offer.routes, title="Privity", server=settings.public_url
     )
+    contracts = ContractsInForce(offer, parts.policies)
     inbound = Inbound(vault=parts.vault, audit=parts.audit, services=parts.services)
+    outbound = Outbound(
+        vault=parts.vault,
+        audit=parts.audit,
+        consents=Consents(parts.services),
+        budgets=parts.budgets,
+    )
+    app.state.support_view = SupportView(
+        contracts, outbound=outbound, services=parts.services, audit=parts.audit
+    )
     reception = Reception(
         app,
         authenticator=Authenticator(
@@ -114,9 +127,9 @@ def create_app(settings: Settings | None = None) -> Edge:
             },
         ),
         forwarding=Forwarding(
-            ContractsInForce(offer, parts.policies),
+            contracts,
             inbound=inbound,
-            outbound=Outbound(vault=parts.vault, audit=parts.audit, budgets=parts.budgets),
+            outbound=outbound,
             services=parts.services,
             audit=parts.audit,
             sessions=CustomerSessions(parts.signer, parts.revocations),
@@ -218,7 +231,7 @@ def _app(parts: Parts) -> FastAPI:
     )
     app.include_router(events.router)
     app.include_router(notice.router)
-    for routes in (audit, budgets, recipients, disclosures, messages, partners, schemas):
+    for routes in (audit, budgets, recipients, disclosures, messages, partners, schemas, support):
         app.include_router(routes.router)
     return app
 

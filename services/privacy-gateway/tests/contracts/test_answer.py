@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from privacy_gateway.domain.contracts.answer import AnswerPlan, NotAsPromised
+from privacy_gateway.domain.contracts.answer import AnswerPlan
 from privacy_gateway.domain.contracts.document import routes
+from privacy_gateway.domain.contracts.shape import NotAsPromised
 from privacy_gateway.domain.policy import Policy
 
 TOKEN = "s1:key_01hzzzzzzzzzzzzzzzzzzzzzzz:user.name:" + "A" * 44
@@ -60,7 +61,7 @@ def test_support_gets_it_masked_and_is_told_what_is_withheld(plan: Any) -> None:
 
     assert built["delivery"]["recipient"].startswith("A•")
     assert "Example" not in str(built)
-    assert "delivery.recipient" in support.masked
+    assert "delivery.recipient" in support.said["masked"]
 
 
 def test_a_purpose_without_a_rule_yields_nothing(plan: Any) -> None:

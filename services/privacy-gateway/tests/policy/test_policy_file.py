@@ -2,238 +2,28 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
+from privacy_gateway.api import command_line
 from privacy_gateway.domain.policy import Action, Policy, PolicyGap, load
-from privacy_gateway.domain.policy.in_force import load_folder
+from privacy_gateway.domain.policy.in_force import PolicyInForce, load_folder
+
+from .broken import BROKEN
 
 FOLDER = Path(__file__).parents[2] / "policy"
 POLICY = max(FOLDER.glob("*.yaml"))
-Raw = dict[str, Any]
-Change = Callable[[Raw], object]
-
-
-class _Plain(yaml.SafeDumper):
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
-def written(folder: Path, raw: Raw) -> Path:
-    path = folder / "policy.yaml"
-    path.write_text(yaml.dump(raw, Dumper=_Plain, sort_keys=False, width=200))
-    return path
+Write = Callable[..., Path]
 
 
 def test_the_committed_policies_have_no_gap() -> None:
     assert load_folder(FOLDER)
 
 
-REVEAL_NAME = {"reveal": ["user.name"]}
-# What is broken, in the file's own words, and where and how the gap is named.
-BROKEN: dict[str, tuple[Change, str, str]] = {
-    "a forbidden purpose is granted": (
-        lambda f: f["rules"].update(marketing={"support_1": REVEAL_NAME}),
-        "rules.marketing",
-        "forbidden, and a rule grants it",
-    ),
-    "a part of a forbidden purpose is granted": (
-        lambda f: (
-            f["purposes"].update(flyers={"inherits": "marketing", "label": "flyers"}),
-            f["rules"].update(flyers={"support_1": REVEAL_NAME}),
-        ),
-        "rules.flyers",
-        "forbidden, and a rule grants it",
-    ),
-    "no lawful basis": (
-        lambda f: f["purposes"]["delivery"].update(basis="none"),
-        "purposes.delivery.basis",
-        "no lawful basis",
-    ),
-    "consent without a name": (
-        lambda f: f["purposes"]["newsletter"].pop("needs_consent"),
-        "purposes.newsletter",
-        "rests on consent without naming it",
-    ),
-    "a clause that nobody published": (
-        lambda f: f["purposes"]["delivery"].update(clauses=["C4.4"]),
-        "purposes.delivery.clauses",
-        "clause C4.4 is not in the notice",
-    ),
-    "a term that DPV does not have": (
-        lambda f: f["purposes"]["delivery"].update(dpv="dpv:DeliveryOfGods"),
-        "purposes.delivery.dpv",
-        "did you mean dpv:DeliveryOfGoods?",
-    ),
-    "a purpose that nobody has": (
-        lambda f: f["rules"].pop("warehousing"),
-        "purposes.warehousing",
-        "no rule says who gets what",
-    ),
-    "a rule for no purpose": (
-        lambda f: f["rules"].update(x_ray={"support_1": {}}),
-        "rules.x_ray",
-        "x_ray is no purpose",
-    ),
-    "a rule for no role": (
-        lambda f: f["rules"]["delivery"].update(dispach={}),
-        "rules.delivery.dispach",
-        "did you mean dispatch?",
-    ),
-    "a role without a rule": (
-        lambda f: f["roles"].update(intern={"kind": "staff", "tier": 1, "label": "intern"}),
-        "roles.intern",
-        "no rule gives it anything",
-    ),
-    "a category that does not exist": (
-        lambda f: f["rules"]["delivery"]["dispatch"]["reveal"].append("user.contact.emial"),
-        "rules.delivery.dispatch.reveal",
-        "did you mean user.contact.email?",
-    ),
-    "one category, two actions": (
-        lambda f: f["rules"]["delivery"]["dispatch"]["mask"].append("user.name"),
-        "rules.delivery.dispatch.mask",
-        "user.name stands twice",
-    ),
-    "a password comes out": (
-        lambda f: f["rules"]["returns"]["finance"]["mask"].append("user.authorization.password"),
-        "rules.returns.finance.mask",
-        "never comes out",
-    ),
-    "staff carry": (
-        lambda f: f["rules"]["delivery"]["dispatch"].update(carry=["user.payment"]),
-        "rules.delivery.dispatch.carry",
-        "only services carry",
-    ),
-    "masked without a mask": (
-        lambda f: f["rules"]["delivery"]["dispatch"]["mask"].append("user.payment"),
-        "rules.delivery.dispatch.mask",
-        "user.payment has no mask",
-    ),
-    "generalised without a coarser form": (
-        lambda f: f["rules"]["delivery"]["dispatch"].update(generalise=["user.payment"]),
-        "rules.delivery.dispatch.generalise",
-        "user.payment has no coarser form",
-    ),
-    "a sub-purpose for more than its parent": (
-        lambda f: f["rules"]["refunds"]["finance"].update(reveal=["user.contact.email"]),
-        "rules.refunds.finance.reveal",
-        "user.contact.email: reveal, and returns says withhold",
-    ),
-    "a sub-purpose for another role": (
-        lambda f: f["rules"]["refunds"].update(dispatch={}),
-        "rules.refunds.dispatch",
-        "dispatch has nothing for returns",
-    ),
-    "a purpose that inherits from itself": (
-        lambda f: (
-            f["purposes"]["returns"].update(inherits="refunds"),
-            f["purposes"]["refunds"].update(basis="contract", clauses=["C2.3"], dpv="dpv:Purpose"),
-        ),
-        "purposes.returns.inherits",
-        "inherits from itself",
-    ),
-    "a purpose that inherits from nothing": (
-        lambda f: f["purposes"]["delivery"].update(inherits="deliverance"),
-        "purposes.delivery.inherits",
-        "deliverance is no purpose",
-    ),
-    "sealed without one form": (
-        lambda f: f["categories"]["user.name"].pop("validator"),
-        "categories.user.name",
-        "sealed without a validator",
-    ),
-    "a mask that nobody wrote": (
-        lambda f: f["categories"]["user.name"].update(mask="nmae"),
-        "categories.user.name.mask",
-        "did you mean name?",
-    ),
-    "a look-up of what is not sealed": (
-        lambda f: f["categories"]["user.payment"].update(lookup=True),
-        "categories.user.payment.lookup",
-        "only what is sealed has a blind index",
-    ),
-    "kept for ever": (
-        lambda f: f["retention"].pop("delivery"),
-        "categories.user.contact.address.street.class",
-        "delivery has no retention rule",
-    ),
-    "personal data outside retention": (
-        lambda f: f["categories"]["user.name"].update({"class": "none"}),
-        "categories.user.name.class",
-        "only system.operations is outside retention",
-    ),
-    "collected for nothing": (
-        lambda f: f["categories"].update({"user.hobby": {"class": "identity", "label": "hobby"}}),
-        "categories.user.hobby",
-        "no purpose needs it",
-    ),
-    "hidden from its customer": (
-        lambda f: f["rules"]["self_service"]["customer"]["reveal"].remove("user.payment"),
-        "categories.user.payment",
-        "its customer cannot see it (C5.1)",
-    ),
-    "payment data for a partner": (
-        lambda f: f["recipients"]["delivery"]["allow"].append("user.payment"),
-        "recipients.delivery.allow",
-        "payment data goes to no partner",
-    ),
-    "a disclosure for a forbidden purpose": (
-        lambda f: f["recipients"]["delivery"].update(purpose="sale"),
-        "recipients.delivery.purpose",
-        "sale is no purpose to disclose for",
-    ),
-    "a disclosure to nobody in particular": (
-        lambda f: f["trust"]["customers"].update(discloses=["brokers"]),
-        "trust.customers.discloses",
-        "brokers is no kind of recipient",
-    ),
-    "an event that nobody publishes": (
-        lambda f: f["trust"]["orders"]["consumes"].append("shipment.eaten"),
-        "trust.orders.consumes",
-        "nobody publishes shipment.eaten",
-    ),
-    "the junior gets more than the senior": (
-        lambda f: f["rules"]["enquiries"]["support_2"]["reveal"].remove("user.content.private"),
-        "rules.enquiries.support_1",
-        "gets more of user.content.private than support_2",
-    ),
-    "the emergency role on an ordinary day": (
-        lambda f: f["rules"]["enquiries"].update(engineer_on_call=REVEAL_NAME),
-        "rules.enquiries.engineer_on_call",
-        "engineer_on_call is for break_glass only",
-    ),
-    "staff without work": (
-        lambda f: f["purposes"]["delivery"].pop("work"),
-        "purposes.delivery",
-        "no kind of work ties staff to it",
-    ),
-    "a member that means nothing": (
-        lambda f: f["purposes"]["delivery"].update(lable="delivery"),
-        "purposes.delivery.lable",
-        "did you mean label?",
-    ),
-    "a part that is missing": (lambda f: f.pop("retention"), "retention", "is missing"),
-    "a value that cannot be": (
-        lambda f: f["roles"]["support_1"].update(kind="wizard"),
-        "roles.support_1.kind",
-        "Input should be",
-    ),
-    "a version that YAML reads as a date": (
-        lambda f: f.update(version=f["in_force_from"].date()),
-        "version",
-        "put it in quotes",
-    ),
-}
-
-
 @pytest.mark.parametrize("what", BROKEN)
-def test_each_gap_is_named_with_its_line_and_a_way_out(tmp_path: Path, raw: Raw, what: str) -> None:
+def test_each_gap_is_named_with_its_line_and_a_way_out(write: Write, what: str) -> None:
     change, place, named = BROKEN[what]
-    change(raw)
-    path = written(tmp_path, raw)
+    path = write("2026-01-01", change)
 
     with pytest.raises(PolicyGap) as caught:
         load(path)
@@ -246,6 +36,22 @@ def test_each_gap_is_named_with_its_line_and_a_way_out(tmp_path: Path, raw: Raw,
         assert gap.file == path.name
         assert gap.do
         assert gap.line == 1 or any(str(step) in text for step in gap.place), (gap, text)
+
+
+def test_policy_check_names_each_broken_file_and_none_starts(
+    write: Write, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(BROKEN) >= 20
+    for what, (change, place, named) in BROKEN.items():
+        path = write("2026-01-01", change)
+
+        status = command_line.main(["policy", "--policy", str(path), "--no-contracts", "check"])
+
+        said = capsys.readouterr().err
+        assert status == 1, what
+        assert any(f": {place}: " in line and named in line for line in said.splitlines()), said
+        with pytest.raises(PolicyGap):
+            PolicyInForce(folder)
 
 
 @pytest.mark.parametrize(
@@ -285,12 +91,13 @@ def test_a_key_that_stands_twice_is_a_gap(tmp_path: Path) -> None:
     assert caught.value.gaps[0].line == len(path.read_text().splitlines())
 
 
-def test_every_gap_of_a_file_is_named_at_once(tmp_path: Path, raw: Raw) -> None:
-    raw["purposes"]["delivery"].update(basis="none", dpv="dpv:X")
-    raw["recipients"]["mail"]["allow"].append("user.payment")
+def test_every_gap_of_a_file_is_named_at_once(write: Write) -> None:
+    def change(file: dict) -> None:
+        file["purposes"]["delivery"].update(basis="none", dpv="dpv:X")
+        file["recipients"]["mail"]["allow"].append("user.payment")
 
     with pytest.raises(PolicyGap) as caught:
-        load(written(tmp_path, raw))
+        load(write("2026-01-01", change))
 
     assert len(caught.value.gaps) >= 3
 

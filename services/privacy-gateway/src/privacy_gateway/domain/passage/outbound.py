@@ -7,14 +7,25 @@ import structlog
 from privacy_gateway.domain.audit.access import Kind, Receipt
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.budget.spending import Budgets, BudgetSpent
-from privacy_gateway.domain.contracts.answer import AnswerPlan, Found, NotAsPromised, Withheld
+from privacy_gateway.domain.contracts.answer import AnswerPlan
+from privacy_gateway.domain.contracts.shape import Found, NotAsPromised
+from privacy_gateway.domain.passage.consents import Consents
 from privacy_gateway.domain.passage.journey import Journey
 from privacy_gateway.domain.vault.data_keys import KeyDestroyed
 from privacy_gateway.domain.vault.sealing import DoesNotOpen, NotSealed
 from privacy_gateway.domain.vault.vault import NotInReceipt, Vault
-from privity_rest import NotFound, Unavailable
+from privity_rest import NotAllowed, NotFound, Unavailable
 
 _log = structlog.get_logger("privity.outbound")
+
+NARROWED = "grant_narrowed"
+"""Why an allowed access gave less than its purpose yields, for whoever reads the record later."""
+_DELETED = {"field": "*", "reason": "deleted", "how": "Its key was destroyed; nobody can."}
+_NO_CONSENT = {
+    "field": "*",
+    "reason": "consent_missing",
+    "how": "Some entries are left out: those customers have not consented to this purpose.",
+}
 
 
 class BrokenAnswer(Unavailable):
@@ -22,18 +33,26 @@ class BrokenAnswer(Unavailable):
     title = "A service answered something that cannot be given on"
 
 
+class ConsentMissing(NotAllowed):
+    code = "consent_missing"
+    title = "The customer has not consented to this, or does not any more"
+
+
 class Outbound:
-    def __init__(self, *, vault: Vault, audit: AuditLog, budgets: Budgets) -> None:
+    def __init__(
+        self, *, vault: Vault, audit: AuditLog, consents: Consents, budgets: Budgets
+    ) -> None:
         self._vault = vault
         self._audit = audit
+        self._consents = consents
         self._budgets = budgets
 
     async def give(self, journey: Journey, answer: Any) -> dict[str, Any]:
         """The answer for this caller.
 
-        Raises NotFound when it is about somebody else than the caller may see, BudgetSpent when it
-        is about too many, Unavailable when it cannot be recorded, BrokenAnswer when the service
-        broke its contract.
+        Raises NotFound when it is about somebody else than the caller may see, ConsentMissing,
+        BudgetSpent when it is about too many, Unavailable when it cannot be recorded, BrokenAnswer
+        when the service broke its contract.
         """
         caller = journey.caller
         plan = journey.contracts.answer(
@@ -41,19 +60,25 @@ class Outbound:
         )
         if plan is None:
             return {}
-        try:
-            units, tokens = plan.find(answer)
-        except NotAsPromised as exc:
-            raise self._broken(journey, exc) from None
+        units, tokens = self._found(journey, plan, answer)
         for unit in units:
             if not journey.entitled(subject=unit.subject, scope=unit.scope):
                 await self._audit.record([journey.refusal("foreign_subject", subject=unit.subject)])
                 raise NotFound("there is no such thing")
+        refused = await self._without_consent(journey, units)
+        if refused:
+            answer = plan.without(answer, refused)
+            if answer is None:
+                raise ConsentMissing("there is no consent to this purpose")
+            units, tokens = self._found(journey, plan, answer)
         if caller.kind == "staff":
             await self._spend(journey, units)
         kind: Kind = "session" if journey.route.answers == "session" else "read"
+        reason = NARROWED if plan.narrowed else None
         accesses = [
-            journey.access(kind, subject=u.subject, scope=u.scope, fields=u.unit.fields)
+            journey.access(
+                kind, subject=u.subject, scope=u.scope, fields=u.unit.fields, reason=reason
+            )
             for u in units
         ]
         if tokens:
@@ -61,7 +86,27 @@ class Outbound:
             await self._vault.prepare(tokens, persons=people)
         await self._require_owners(journey, units)
         receipts = await self._audit.record(accesses) if accesses else []
-        return self._built(journey, plan, answer, receipts)
+        return self._built(journey, plan, answer, receipts, refused)
+
+    def _found(
+        self, journey: Journey, plan: AnswerPlan, answer: Any
+    ) -> tuple[list[Found], list[str]]:
+        try:
+            return plan.find(answer)
+        except NotAsPromised as exc:
+            raise self._broken(journey, exc) from None
+
+    async def _without_consent(self, journey: Journey, units: list[Found]) -> frozenset[str]:
+        """The people whose data this purpose may not have; that it was asked for is on record."""
+        needed = journey.policy.consents(journey.caller.purpose)
+        if not needed or not units:
+            return frozenset()
+        people = {unit.subject for unit in units}
+        missing = await self._consents.missing(people, needed, request_id=journey.request_id)
+        if missing:
+            refusals = [journey.refusal(ConsentMissing.code, subject=s) for s in sorted(missing)]
+            await self._audit.record(refusals)
+        return missing
 
     async def _require_owners(self, journey: Journey, units: list[Found]) -> None:
         """What a service says of whose it is agrees with the keys, or nothing is given.
@@ -94,7 +139,12 @@ class Outbound:
             raise
 
     def _built(
-        self, journey: Journey, plan: AnswerPlan, answer: Any, receipts: list[Receipt]
+        self,
+        journey: Journey,
+        plan: AnswerPlan,
+        answer: Any,
+        receipts: list[Receipt],
+        refused: frozenset[str],
     ) -> dict[str, Any]:
         deleted = False
 
@@ -114,41 +164,10 @@ class Outbound:
             raise NotFound("there is no such thing") from None
         except (NotAsPromised, NotSealed, DoesNotOpen) as exc:
             raise self._broken(journey, exc) from None
-        if plan.personal and (receipts or plan.withheld):
-            built["privacy"] = self._privacy(journey, plan, receipts, deleted=deleted)
+        if plan.personal and (receipts or plan.withheld or refused):
+            also = ([_DELETED] if deleted else []) + ([_NO_CONSENT] if refused else [])
+            built["privacy"] = _privacy(plan, receipts, also)
         return built
-
-    def _privacy(
-        self, journey: Journey, plan: AnswerPlan, receipts: list[Receipt], *, deleted: bool
-    ) -> dict[str, Any]:
-        said: dict[str, Any] = {
-            "purpose": journey.caller.purpose,
-            "policy": journey.policy.version,
-        }
-        if len(receipts) == 1:
-            said["record"] = receipts[0].record_id
-        else:
-            said["records"] = [receipt.record_id for receipt in receipts]
-        if plan.masked:
-            said["masked"] = list(plan.masked)
-        if plan.generalised:
-            said["generalised"] = list(plan.generalised)
-        said["withheld"] = [self._explained(journey, withheld) for withheld in plan.withheld]
-        if deleted:
-            said["withheld"].append(
-                {"field": "*", "reason": "deleted", "how": "Its key was destroyed; nobody can."}
-            )
-        return said
-
-    def _explained(self, journey: Journey, withheld: Withheld) -> dict[str, str]:
-        purposes = journey.policy.purposes_that_yield(withheld.category)
-        if journey.caller.kind != "staff":
-            how = "Not given for this purpose."
-        elif purposes:
-            how = f"Given to some roles for: {', '.join(purposes)}."
-        else:
-            how = "Given to no member of staff for any purpose."
-        return {"field": withheld.field, "reason": "not_needed_for_purpose", "how": how}
 
     def _broken(self, journey: Journey, exc: Exception) -> BrokenAnswer:
         _log.error(
@@ -158,3 +177,16 @@ class Outbound:
             exception=type(exc).__name__,
         )
         return BrokenAnswer(f"the answer of {journey.route.service} does not fit its contract")
+
+
+def _privacy(
+    plan: AnswerPlan, receipts: list[Receipt], also: list[dict[str, str]]
+) -> dict[str, Any]:
+    said = dict(plan.said)
+    if len(receipts) == 1:
+        said["record"] = receipts[0].record_id
+    else:
+        said["records"] = [receipt.record_id for receipt in receipts]
+    if also:
+        said["withheld"] = [*said["withheld"], *also]
+    return said

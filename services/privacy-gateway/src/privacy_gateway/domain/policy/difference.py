@@ -101,7 +101,7 @@ def _notice(old: PolicyFile, new: PolicyFile) -> Iterator[Change]:
 
 
 # What no sentence is written for is said by its name, so that nothing changes unsaid.
-_SAID = {"version", "in_force_from", "rules", "recipients", "retention"}
+_SAID = {"version", "in_force_from", "rules", "retention"}
 
 
 def _rest(old: PolicyFile, new: PolicyFile) -> Iterator[Change]:
@@ -110,15 +110,19 @@ def _rest(old: PolicyFile, new: PolicyFile) -> Iterator[Change]:
         if part in _SAID:
             continue
         for place, was, now in _unlike(part, before[part], after[part]):
-            if place.startswith("notice.clauses.") or _is_purpose_said(place, was, now):
-                continue
-            yield Change(part, "other", f"{place}: {_said(now)} (before: {_said(was)})")
+            if not _has_sentence(place.split("."), was, now):
+                yield Change(part, "other", f"{place}: {_said(now)} (before: {_said(was)})")
 
 
-def _is_purpose_said(place: str, was: Any, now: Any) -> bool:
-    steps = place.split(".")
-    whole = steps[0] == "purposes" and len(steps) == 2 and None in (was, now)
-    return whole or (steps[0] == "purposes" and steps[-1] in {"forbidden", "needs_consent"})
+def _has_sentence(steps: list[str], was: Any, now: Any) -> bool:
+    match steps:
+        case ["notice", "clauses", *_] | ["recipients", _, "allow"]:
+            return True
+        case ["purposes", _]:
+            return was is None or now is None
+        case ["purposes", _, "forbidden" | "needs_consent"]:
+            return True
+    return False
 
 
 def _unlike(place: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

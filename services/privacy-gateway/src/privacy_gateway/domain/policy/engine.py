@@ -27,7 +27,6 @@ class Policy:
             rule.retention_class for rule in file.categories.values() if rule.sealed
         )
         self._clauses = {name: purpose.clauses for name, purpose in file.purposes.items()}
-        self._yielding = {category: self._who_yields(category) for category in file.categories}
 
     def may(self, role: str, purpose: str) -> bool:
         return (purpose, role) in self._tables
@@ -78,20 +77,6 @@ class Policy:
 
     def _line(self, purpose: str) -> list[str]:
         return line_of(self.file.purposes, purpose)
-
-    def purposes_that_yield(self, category: str) -> list[str]:
-        """The purposes for which somebody gets this category, for the answer to "how?"."""
-        return self._yielding.get(category, [])
-
-    def _who_yields(self, category: str) -> list[str]:
-        return sorted(
-            {
-                purpose
-                for (purpose, role), table in self._tables.items()
-                if table.get(category, Action.CARRY) is not Action.CARRY
-                and self.kind_of(role) == "staff"
-            }
-        )
 
     def allow_list(self, recipient_kind: str) -> frozenset[str]:
         """The categories that this kind of recipient may be given at the most."""

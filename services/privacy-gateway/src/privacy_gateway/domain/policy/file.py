@@ -1,9 +1,18 @@
 """The policy file's shape. The JSON Schema for editors is made from these very models."""
 
 import hashlib
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+)
 
 from privacy_gateway.domain.policy.limits import Limits, WorkKind
 
@@ -17,6 +26,15 @@ EventType = Annotated[str, StringConstraints(pattern=r"^[a-z]+(\.[a-z_]+)+$")]
 ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]{1,39}$")]
 Version = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}(\.\d+)?$")]
 DpvTerm = Annotated[str, StringConstraints(pattern=r"^dpv:[A-Za-z]+$")]
+
+
+def _written_out(value: Any) -> Any:
+    if not isinstance(value, (datetime, str)):
+        raise ValueError("write a date, a time and a zone")  # seconds since 1970 are no beginning
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 NOT_PERSONAL = "system.operations"
 # Secrets go in and never come out; they are needed for signing in, not for reading.
@@ -112,7 +130,7 @@ class PolicyFile(_Strict):
     """One version of the shop's privacy policy, as it is enforced and as it is published."""
 
     version: Version
-    in_force_from: AwareDatetime
+    in_force_from: Moment
     categories: dict[CategoryName, CategoryRule]
     purposes: dict[Name, Purpose]
     roles: dict[Name, Role]

@@ -25,21 +25,22 @@ def schema() -> dict[str, Any]:
     category = parts["CategoryRule"]["properties"]
     for member, known in (("validator", VALIDATORS), ("mask", MASKS), ("generalise", COARSER)):
         category[member] = {**_said(category[member]), "enum": sorted(known)}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_titled(made)}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_trimmed(made)}
 
 
 def _said(member: dict[str, Any]) -> dict[str, Any]:
     return {key: member[key] for key in ("description",) if key in member}
 
 
-def _titled(node: Any) -> Any:
-    """Without the titles that only repeat a member's name."""
+def _trimmed(node: Any) -> Any:
+    """Without titles that only repeat a name; and what names a pattern takes no other name."""
     if isinstance(node, list):
-        return [_titled(item) for item in node]
+        return [_trimmed(item) for item in node]
     if not isinstance(node, dict):
         return node
-    return {
-        key: _titled(value)
+    closed = {"additionalProperties": False} if "patternProperties" in node else {}
+    return closed | {
+        key: _trimmed(value)
         for key, value in node.items()
         if key != "title" or not isinstance(value, str)
     }

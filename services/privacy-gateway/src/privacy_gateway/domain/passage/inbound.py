@@ -65,10 +65,11 @@ class Inbound:
         content = orjson.dumps(reading.body, option=orjson.OPT_SORT_KEYS)
         new_id = self._new_id(journey)
         fingerprint = self._vault.fingerprint(content) if route.idempotent else None
+        recorded = await self._fill(journey, reading, new_id)
         if route.answers == "search":
             # Also one that finds nobody: trying addresses out does not go unseen.
             await self._audit.record([_search(journey, reading)])
-        if not await self._fill(journey, reading, new_id):
+        elif not recorded:
             await self._note_change(journey)
         return Outgoing(orjson.dumps(reading.body), self._headers(journey, new_id, fingerprint))
 

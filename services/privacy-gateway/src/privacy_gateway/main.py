@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from privacy_gateway.api import (
     audit,
+    break_glass,
     budgets,
     disclosures,
     events,
@@ -36,6 +37,7 @@ from privacy_gateway.clients.services import Services
 from privacy_gateway.clients.webhooks import Webhooks
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.audit.query import Records
+from privacy_gateway.domain.break_glass.telling import Telling
 from privacy_gateway.domain.budget.spending import Budgets
 from privacy_gateway.domain.contracts import public
 from privacy_gateway.domain.contracts.offer import Offer
@@ -86,6 +88,7 @@ class Parts:
     signer: TokenSigner
     revocations: Revocations
     budgets: Budgets
+    telling: Telling
     passwords: Passwords
 
     @property
@@ -154,6 +157,10 @@ def _parts(settings: Settings) -> Parts:
     database_url = settings.database_url.get_secret_value()
     audit_url = settings.audit_database_url.get_secret_value()
     database = Database(database_url, application_name="privacy-gateway")
+    server = MailServer(
+        settings.smtp_host, settings.smtp_port, require_tls=settings.smtp_require_tls
+    )
+    mail = Mail(server, sender=Sender.parse(settings.mail_sender))
     return Parts(
         settings=settings,
         policies=PolicyInForce(settings.policy_dir),
@@ -164,16 +171,12 @@ def _parts(settings: Settings) -> Parts:
         records=Records(audit_url, vault),
         keks=keks,
         webhooks=Webhooks(allowed=AllowedAddresses.read(settings.allowed_delivery_addresses)),
-        mail=Mail(
-            MailServer(
-                settings.smtp_host, settings.smtp_port, require_tls=settings.smtp_require_tls
-            ),
-            sender=Sender.parse(settings.mail_sender),
-        ),
+        mail=mail,
         services=Services(settings.services),
         signer=TokenSigner(read_secret(secrets / "token-signing.pem"), issuer=settings.public_url),
         revocations=Revocations(database, database_url),
         budgets=Budgets(database_url, vault),
+        telling=Telling(database, mail, to=settings.data_protection_mail),
         passwords=Passwords(),
     )
 
@@ -223,15 +226,15 @@ def _app(parts: Parts) -> FastAPI:
         policy=lambda: parts.policy,
         work=Work(parts.services, policy=lambda: parts.policy),
         budgets=parts.budgets,
+        telling=parts.telling,
     )
     app.include_router(staff.router(entrance))
     introspection = Introspection(parts.signer, parts.revocations, policy=lambda: parts.policy)
     app.include_router(
         grants.router(exchange=exchange, introspection=introspection, signer=parts.signer)
     )
-    app.include_router(events.router)
-    app.include_router(notice.router)
-    for routes in (audit, budgets, recipients, disclosures, messages, partners, schemas, support):
+    own = (audit, break_glass, budgets, disclosures, events, messages, notice, partners)
+    for routes in (*own, recipients, schemas, support):
         app.include_router(routes.router)
     return app
 
@@ -261,6 +264,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             await running.enter_async_context(parts.services)
             await _apply_staff(parts)
             await running.enter_async_context(parts.revocations.following())
+            await running.enter_async_context(parts.telling.following())
             yield
 
     return lifespan

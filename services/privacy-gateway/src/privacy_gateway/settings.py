@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from email_validator import validate_email
+from pydantic import BaseModel, ConfigDict, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -38,10 +39,17 @@ class Settings(BaseSettings):
     smtp_port: int
     smtp_require_tls: bool
     mail_sender: str
+    # Who is told at once when somebody breaks the glass: a mailbox that is read.
+    data_protection_mail: str
     # Private addresses that deliveries may reach all the same, as exact `ip:port`.
     allowed_delivery_addresses: str = ""
     cors_origins: tuple[str, ...] = ()
     staff_file: Path | None = None
+
+    @field_validator("data_protection_mail")
+    @classmethod
+    def _is_a_mailbox(cls, text: str) -> str:
+        return validate_email(text, check_deliverability=False).ascii_email or text
 
     @model_validator(mode="after")
     def _customers_stand_behind(self) -> Self:

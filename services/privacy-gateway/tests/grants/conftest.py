@@ -1,6 +1,8 @@
 """Whole gateways on one set of databases, before services that say what a test tells them."""
 
+import asyncio
 import contextlib
+import email
 import json
 import time
 from dataclasses import dataclass
@@ -10,19 +12,23 @@ import asyncpg
 import httpx
 import orjson
 import pytest
+from aiosmtpd.smtp import SMTP
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from privacy_gateway.clients.line import for_driver
+from privacy_gateway.domain.tokens import minting
+from privacy_gateway.domain.tokens.jose import TokenSigner
 from privacy_gateway.domain.vault.data_keys import DataKeys
 from privacy_gateway.domain.vault.kek import KeyFile
 from privacy_gateway.domain.vault.vault import Vault
 from privacy_gateway.main import create_app
 from privacy_gateway.settings import Settings
 from privity_contracts import ids
+from privity_database import migrate
 
-from ..conftest import Behind, listening  # noqa: TID252  # tests have no package of that name
+from ..conftest import MIGRATIONS, Behind, listening  # noqa: TID252  # tests have no package of that name
 
 HERE = Path(__file__).parents[2]
 SERVICES = ("customers", "orders", "logistics-adapter")
@@ -36,6 +42,7 @@ STAFF = {
     "owner": (["shop_owner"], []),
     "privacy": (["data_protection_officer"], []),
     "engineer": (["engineer_on_call"], []),
+    "officer": (["data_protection_officer"], []),
     "passing": (["support_1"], ["north"]),  # loses the role in a test
     **{f"busy{n}": (["support_1", "warehouse"], ["north"]) for n in range(8)},
 }
@@ -48,6 +55,14 @@ def databases(make_database):
         "keys_": make_database("grants_keys"),
         "audit_": make_database("grants_audit", grants="insert_select"),
     }
+
+
+@pytest.fixture(scope="session")
+def gateway_database(make_database):
+    """One that no gateway works with."""
+    urls = make_database("grants_scratch")
+    asyncio.run(migrate(urls.owner, MIGRATIONS / "gateway"))
+    return urls
 
 
 @pytest.fixture(scope="session")
@@ -146,8 +161,33 @@ async def house():
         yield standing
 
 
+class MailSink:
+    """A mail server that keeps what it takes, or takes nothing."""
+
+    def __init__(self):
+        self.taken = []
+        self.answer = "250 taken"
+
+    async def handle_DATA(self, server, session, envelope):  # the library's name
+        if self.answer.startswith("250"):
+            self.taken.append(email.message_from_bytes(envelope.content))
+        return self.answer
+
+    def about(self, opening_id):
+        return [message for message in self.taken if opening_id in message["Message-ID"]]
+
+
 @pytest.fixture(scope="session")
-async def new_gateway(databases, secrets_dir, staff_file, house):
+async def mail_sink():
+    sink = MailSink()
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(sink), "127.0.0.1", 0)
+    sink.port = server.sockets[0].getsockname()[1]
+    yield sink
+    server.close()
+
+
+@pytest.fixture(scope="session")
+async def new_gateway(databases, secrets_dir, staff_file, house, mail_sink):
     """Starts one more process's worth of gateway; it stays for all tests."""
     urls = {
         f"{name}{kind}": getattr(of, role)
@@ -163,9 +203,10 @@ async def new_gateway(databases, secrets_dir, staff_file, house):
                 "public_url": "http://gateway.example",
                 "services": {name: house.endpoint(name) for name in SERVICES},
                 "smtp_host": "127.0.0.1",
-                "smtp_port": 9,
+                "smtp_port": mail_sink.port,
                 "smtp_require_tls": False,
                 "mail_sender": "shop@example.org",
+                "data_protection_mail": "privacy@shop.example",
                 "staff_file": staff_file(staff),
             }
             port = await listening(create_app(Settings(**urls, **said | changes)), stack)
@@ -193,6 +234,22 @@ async def sealing(databases, secrets_dir, gateway):
     await keys.start()
     yield Vault(keys, index_key=b"\x11" * 32, request_key=b"\x22" * 32)
     await keys.close()
+
+
+@pytest.fixture(scope="session")
+def as_customer(secrets_dir):
+    """Headers of a customer who is signed in."""
+    signer = TokenSigner(
+        (secrets_dir / "token-signing.pem").read_text(), issuer="http://gateway.example"
+    )
+
+    def headers(account):
+        minted = minting.customer_token(
+            signer, account=account, session=ids.mint("ses"), now=time.time()
+        )
+        return bearer(minted.token)
+
+    return headers
 
 
 @dataclass

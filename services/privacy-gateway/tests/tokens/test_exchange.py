@@ -16,6 +16,8 @@ from sqlalchemy import delete
 from privacy_gateway.api import grants, staff
 from privacy_gateway.api.cors import Cors
 from privacy_gateway.api.edge import Edge
+from privacy_gateway.clients.mail import Mail, MailServer, Sender
+from privacy_gateway.domain.break_glass.telling import Telling
 from privacy_gateway.domain.budget.spending import Budgets
 from privacy_gateway.domain.policy import Policy, load
 from privacy_gateway.domain.staff import directory
@@ -38,6 +40,10 @@ ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 ORDER = f"order/{ids.mint('ord')}"
 
 
+# None of these grants is an emergency.
+NO_MAIL = Mail(MailServer("127.0.0.1", 9, require_tls=False), sender=Sender.parse("a@b.example"))
+
+
 @pytest.fixture
 def budgets(gateway_database, vault):
     opened = Budgets(gateway_database.runtime, vault)
@@ -58,6 +64,7 @@ async def door(serve, database, signer, revocations, log, services, budgets):
         policy=lambda: policy,
         work=Work(services, policy=lambda: policy),
         budgets=budgets,
+        telling=Telling(database, NO_MAIL, to="privacy@shop.example"),
     )
     entrance = Entrance(
         database=database,

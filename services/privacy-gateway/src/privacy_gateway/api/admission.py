@@ -91,6 +91,7 @@ def _refusal(desk: Desk, reason: str) -> Access:
         purpose=caller.purpose,
         clauses=policy.clauses(caller.purpose),
         policy=policy.version,
+        policy_hash=policy.hash,
         work=caller.work,
         service="privacy-gateway",
         scope=None,

@@ -4,6 +4,7 @@ and records have a database each, so that their backups and their roles can diff
 """
 
 from privacy_gateway.models.audit import Record, TagOpening
+from privacy_gateway.models.break_glass import BreakGlass
 from privacy_gateway.models.budgets import (
     BudgetDay,
     BudgetRaise,
@@ -20,6 +21,7 @@ __all__ = [
     "Agreement",
     "AuditBase",
     "Base",
+    "BreakGlass",
     "BudgetDay",
     "BudgetRaise",
     "BudgetSubject",

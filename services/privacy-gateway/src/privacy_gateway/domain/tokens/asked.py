@@ -7,6 +7,7 @@ from typing import Any
 
 from privacy_gateway.domain import work
 from privacy_gateway.domain.intake import strict_json
+from privacy_gateway.domain.policy.limits import BREAK_GLASS
 from privity_rest import Malformed, Refusal
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -25,8 +26,18 @@ _PARAMETERS = frozenset(
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
 _CATEGORY = re.compile(r"[a-z][a-z_]*(?:\.[a-z][a-z_]*){0,7}")
-_REQUIRED = frozenset({"type", "purpose", "work"})
-_ALLOWED = _REQUIRED | {"role", "categories"}
+_TICKET = re.compile(r"[A-Z]{2,8}-[0-9]{1,8}")
+_OPTIONAL = frozenset({"role", "categories"})
+# An emergency has a reason and a number somewhere else, in place of work.
+_AT_WORK = frozenset({"type", "purpose", "work"})
+_IN_AN_EMERGENCY = frozenset({"type", "purpose", "reason", "ticket"})
+_FORMS = {
+    "purpose": _NAME,
+    "work": work.FORM,
+    "reason": _NAME,
+    "ticket": _TICKET,
+    "role": _NAME,
+}
 
 
 class OAuthRefusal(Refusal):
@@ -50,11 +61,18 @@ class AccessDenied(OAuthRefusal):
 
 
 @dataclass(frozen=True, slots=True)
+class Emergency:
+    reason: str
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """What somebody wants a grant for."""
+    """What somebody wants a grant for: with work, or in an emergency."""
 
     purpose: str
-    work: str
+    work: str | None
+    emergency: Emergency | None
     role: str | None
     categories: frozenset[str] | None
 
@@ -83,16 +101,23 @@ def read(text: str) -> Asked:
     if not isinstance(details, list) or len(details) != 1 or not isinstance(details[0], dict):
         raise InvalidDetails("one_detail")
     detail = details[0]
-    if not _REQUIRED <= detail.keys() <= _ALLOWED:
-        raise InvalidDetails("members")
-    if detail["type"] != DETAIL:
+    if detail.get("type", DETAIL) != DETAIL:
         raise InvalidDetails("type")
-    for member, pattern in (("purpose", _NAME), ("work", work.FORM), ("role", _NAME)):
+    urgent = detail.get("purpose") == BREAK_GLASS
+    required = _IN_AN_EMERGENCY if urgent else _AT_WORK
+    if not required <= detail.keys() <= required | _OPTIONAL:
+        raise InvalidDetails("members")
+    for member, form in _FORMS.items():
         value = detail.get(member, "absent")
-        if not isinstance(value, str) or (member in detail and not pattern.fullmatch(value)):
+        if not isinstance(value, str) or (member in detail and not form.fullmatch(value)):
             raise InvalidDetails(member)
-    categories = _categories(detail["categories"]) if "categories" in detail else None
-    return Asked(detail["purpose"], detail["work"], detail.get("role"), categories)
+    return Asked(
+        purpose=detail["purpose"],
+        work=detail.get("work"),
+        emergency=Emergency(detail["reason"], detail["ticket"]) if urgent else None,
+        role=detail.get("role"),
+        categories=_categories(detail["categories"]) if "categories" in detail else None,
+    )
 
 
 def _categories(value: Any) -> frozenset[str]:

@@ -5,17 +5,25 @@ grant, like each refusal, is recorded before it is answered.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from privacy_gateway.domain.audit.access import Access, Decision, Kind
 from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.break_glass import opening
+from privacy_gateway.domain.break_glass.telling import Telling
 from privacy_gateway.domain.budget.spending import Budgets
 from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.staff import directory
 from privacy_gateway.domain.tokens import asked as asking
 from privacy_gateway.domain.tokens import minting, yielding
-from privacy_gateway.domain.tokens.asked import AccessDenied, Asked, InvalidRequest
+from privacy_gateway.domain.tokens.asked import (
+    AccessDenied,
+    Asked,
+    InvalidDetails,
+    InvalidRequest,
+)
 from privacy_gateway.domain.tokens.jose import Claims, InvalidToken, TokenSigner
 from privacy_gateway.domain.tokens.revocation import Revocations
 from privacy_gateway.domain.work import ANYTHING, NotTheirWork, Work, WorkBinding
@@ -24,6 +32,15 @@ from privity_contracts import ids
 from privity_database import Database
 
 SERVICE = "privacy-gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """What a grant will be bound to, and for how long."""
+
+    work: str | None
+    binding: WorkBinding
+    seconds: int
 
 
 class TokenExchange:
@@ -37,6 +54,7 @@ class TokenExchange:
         policy: Callable[[], Policy],
         work: Work,
         budgets: Budgets,
+        telling: Telling,
     ) -> None:
         """`policy` gives the version in force."""
         self._signer = signer
@@ -46,6 +64,7 @@ class TokenExchange:
         self._policy = policy
         self._work = work
         self._budgets = budgets
+        self._telling = telling
 
     async def exchange(
         self, form: Mapping[str, str], *, request_id: str, now: float
@@ -58,25 +77,71 @@ class TokenExchange:
             member = await directory.find(tx, identity.subject)
         policy = self._policy()
         role, reason = _decide(policy, member, asked)
-        binding = ANYTHING
+        bound = _Bound(asked.work, ANYTHING, minting.GRANT_SECONDS)
         if member is not None and reason is None:
             try:
-                binding = await self._work.check(
-                    asked.work,
-                    member=member,
-                    purpose=asked.purpose,
-                    request_id=request_id,
-                    now=datetime.fromtimestamp(now, UTC),
-                )
+                bound = await self._bound(policy, member, asked, request_id=request_id, now=now)
             except NotTheirWork as refusal:
                 reason = refusal.reason
         record = _record_of(
-            policy, identity, asked, role=role, reason=reason, request_id=request_id
+            policy,
+            identity,
+            asked,
+            role=role,
+            work=bound.work,
+            reason=reason,
+            request_id=request_id,
         )
         await self._audit.record([record])
         if reason is not None:
             raise AccessDenied(reason)
-        return await self._granted(policy, identity, asked, role=role, binding=binding, now=now)
+        if asked.emergency is not None:
+            await self._break_glass(policy, identity, asked, role=role, bound=bound, now=now)
+        return await self._granted(policy, identity, asked, role=role, bound=bound, now=now)
+
+    async def _bound(
+        self, policy: Policy, member: StaffMember, asked: Asked, *, request_id: str, now: float
+    ) -> "_Bound":
+        """Raises NotTheirWork, and InvalidDetails for a reason that the policy does not list."""
+        if asked.emergency is not None:
+            terms = policy.file.limits.break_glass
+            if terms is None or asked.emergency.reason not in terms.reasons:
+                raise InvalidDetails("reason")
+            return _Bound(opening.work_of(opening.new_id()), ANYTHING, terms.minutes * 60)
+        binding = await self._work.check(
+            asked.work or "",
+            member=member,
+            purpose=asked.purpose,
+            request_id=request_id,
+            now=datetime.fromtimestamp(now, UTC),
+        )
+        return _Bound(asked.work, binding, minting.GRANT_SECONDS)
+
+    async def _break_glass(
+        self,
+        policy: Policy,
+        identity: Claims,
+        asked: Asked,
+        *,
+        role: str,
+        bound: "_Bound",
+        now: float,
+    ) -> None:
+        terms = policy.file.limits.break_glass
+        if asked.emergency is None or terms is None or bound.work is None:
+            raise AssertionError("an emergency was decided on without its terms")
+        async with self._database.transaction() as tx:
+            await opening.write_down(
+                tx,
+                bound.work.rpartition("/")[2],
+                staff_id=identity.subject,
+                role=role,
+                reason=asked.emergency.reason,
+                ticket=asked.emergency.ticket,
+                terms=terms,
+                now=datetime.fromtimestamp(now, UTC),
+            )
+        self._telling.poke()
 
     async def _granted(
         self,
@@ -85,7 +150,7 @@ class TokenExchange:
         asked: Asked,
         *,
         role: str,
-        binding: WorkBinding,
+        bound: "_Bound",
         now: float,
     ) -> dict[str, Any]:
         minted = minting.grant_token(
@@ -94,30 +159,31 @@ class TokenExchange:
             session=identity.session or "",
             role=role,
             purpose=asked.purpose,
-            work=asked.work,
-            work_subject=binding.subject,
-            work_scopes=binding.scopes,
+            work=bound.work or "",
+            work_subject=bound.binding.subject,
+            work_scopes=bound.binding.scopes,
             categories=asked.categories,
             # When it was asked for: what ends it may have happened since, and is then later.
             now=now,
+            seconds=bound.seconds,
         )
-        detail = {"type": asking.DETAIL, "purpose": asked.purpose, "work": asked.work, "role": role}
         terms = policy.file.limits.budgets
         budget = await self._budgets.standing(identity.subject, role, terms=terms)
-        yields = yielding.of(policy, role, asked.purpose, only=asked.categories)
+        detail = {
+            "type": asking.DETAIL,
+            "purpose": asked.purpose,
+            "work": bound.work,
+            "role": role,
+            "policy": policy.version,
+            "yields": yielding.of(policy, role, asked.purpose, only=asked.categories),
+            "budget": {"allowed": budget.allowed, "spent": budget.spent},
+        }
         return {
             "access_token": minted.token,
             "issued_token_type": asking.ACCESS_TOKEN,
             "token_type": "Bearer",
             "expires_in": minted.expires_in,
-            "authorization_details": [
-                {
-                    **detail,
-                    "policy": policy.version,
-                    "yields": yields,
-                    "budget": {"allowed": budget.allowed, "spent": budget.spent},
-                }
-            ],
+            "authorization_details": [detail],
         }
 
     async def revoke(self, untrusted_token: str, *, now: float) -> None:
@@ -152,6 +218,7 @@ def _record_of(
     asked: Asked,
     *,
     role: str,
+    work: str | None,
     reason: str | None,
     request_id: str,
 ) -> Access:
@@ -159,6 +226,8 @@ def _record_of(
     purpose = asked.purpose if asked.purpose in policy.file.purposes else "unknown"
     kind: Kind = "grant" if reason is None else "refusal"
     decision: Decision = "allow" if reason is None else "refuse"
+    if reason is None and asked.emergency is not None:
+        reason = asked.emergency.reason
     return Access(
         kind=kind,
         subject=None,
@@ -169,7 +238,7 @@ def _record_of(
         clauses=policy.clauses(purpose),
         policy=policy.version,
         policy_hash=policy.hash,
-        work=asked.work,
+        work=work,
         service=SERVICE,
         scope=None,
         resource="token",

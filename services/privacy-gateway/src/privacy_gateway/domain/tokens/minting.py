@@ -47,6 +47,7 @@ def grant_token(
     work_scopes: Collection[str] | None,
     categories: Collection[str] | None,
     now: float,
+    seconds: int = GRANT_SECONDS,
 ) -> Minted:
     """Bound to one purpose and one piece of work; ends with the sign-in that it came from."""
     claims: dict[str, object] = {
@@ -63,7 +64,7 @@ def grant_token(
         claims["work_scopes"] = sorted(work_scopes)
     if categories is not None:
         claims["categories"] = sorted(categories)
-    return _mint(signer, claims, audience=ACCESS, seconds=GRANT_SECONDS, now=now)
+    return _mint(signer, claims, audience=ACCESS, seconds=seconds, now=now)
 
 
 def _mint(

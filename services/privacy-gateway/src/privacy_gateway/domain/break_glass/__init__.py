@@ -1,0 +1,1 @@
+"""Emergencies: access without work, told at once, looked at afterwards."""

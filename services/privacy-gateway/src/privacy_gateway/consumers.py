@@ -17,7 +17,8 @@ from privity_rest import Unprocessable
 NAME: Final = "privacy-gateway"
 """As whom the policy's trust lets it consume."""
 
-ENDS_GRANTS: Final = frozenset({"case.assigned", "case.handed_over", "case.closed"})
+# A case is assigned out of the queue, where it was nobody's work and nobody had a grant for it.
+ENDS_GRANTS: Final = frozenset({"case.handed_over", "case.closed"})
 # A service's clock may be behind ours. Who got a grant for the work since it changed asks again.
 CLOCKS_APART = 5
 

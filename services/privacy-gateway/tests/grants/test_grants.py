@@ -80,7 +80,7 @@ async def test_a_service_that_cannot_say_whose_work_it_is_grants_nothing(gateway
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
 
 
-@pytest.mark.parametrize("kind", ["case.closed", "case.handed_over", "case.assigned"])
+@pytest.mark.parametrize("kind", ["case.closed", "case.handed_over"])
 async def test_what_happens_to_a_case_ends_its_grants(gateway, kim, an_order, kind):
     order = await an_order(assignee=kim)
     other = await an_order(assignee=kim)
@@ -94,6 +94,17 @@ async def test_what_happens_to_a_case_ends_its_grants(gateway, kim, an_order, ki
     assert (await gateway.get(order.path, headers)).status_code == 401
     assert (await gateway.get(other.path, others)).status_code == 200
     assert (await gateway.tell(kind, case_id=order.case)).status_code == 202  # twice is once
+
+
+async def test_who_takes_a_case_has_its_grant_at_once(gateway, kim, an_order):
+    order = await an_order(assignee=kim)
+    headers = await gateway.grant("kim", "enquiries", f"case/{order.case}")
+
+    # The outbox is a little slower than the person.
+    told = await gateway.tell("case.assigned", case_id=order.case, assignee=kim)
+
+    assert told.status_code == 202
+    assert (await gateway.get(order.path, headers)).status_code == 200
 
 
 async def test_who_has_the_case_since_keeps_their_grant(gateway, an_order, house):

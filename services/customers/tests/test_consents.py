@@ -125,21 +125,22 @@ async def test_a_receipt_says_who_agreed_to_what_when_and_how_to_end_it(door, a_
     receipt = await read(door, f"{MARKETING}/receipt", customer)
 
     assert (none.status_code, none.json()["code"]) == (404, "consent_never_given")
-    assert receipt["@type"] == "dpv:ConsentReceipt"
+    assert receipt["type"] == "dpv:ConsentReceipt"
     assert receipt["@context"]["dpv"] == "https://w3id.org/dpv#"
     assert receipt["dct:conformsTo"] == "https://w3id.org/dpv/schema/dpv-27560#receipt"
     record = receipt["dpv:hasRecordOfActivity"]
-    assert record["@type"] == "dpv:ConsentRecord"
-    assert record["dpv:hasDataSubject"]["@id"] == f"urn:privity:{customer.account_id}"
+    assert record["type"] == "dpv:ConsentRecord"
+    assert record["dpv:hasDataSubject"]["id"] == f"urn:privity:{customer.account_id}"
     assert record["dpv:hasDataController"]["dpv:hasName"] == "Example Shop"
     assert record["dpv:hasJurisdiction"] == "loc:DE"
     assert record["dpv:hasProcess"]["dpv:hasPurpose"] == "dpv:DirectMarketing"
     assert record["dpv:hasNotice"]["dct:hasVersion"] == IN_FORCE
-    assert record["dpv:hasRight"]["@type"] == ["dpv:DataSubjectRight", "eu-gdpr:A7-3"]
+    assert record["dpv:hasRight"]["type"] == ["dpv:DataSubjectRight", "eu-gdpr:A7-3"]
     assert record["dpv:hasConsentControl"]["dpv:isExercisedAt"].endswith(MARKETING)
-    said = [status["@type"] for status in record["dpv:hasConsentStatus"]]
+    said = [status["type"] for status in record["dpv:hasConsentStatus"]]
     assert said == [["dpv:ConsentGiven", "dpv:ExpressedConsent"], ["dpv:ConsentWithdrawn"]]
     prefixes = set(receipt["@context"])
+    assert (receipt["@context"]["id"], receipt["@context"]["type"]) == ("@id", "@type")
     used = {key.partition(":")[0] for key in [*receipt, *record] if ":" in key}
     assert used <= prefixes
 

@@ -40,7 +40,9 @@ AGREED_TO = {
         purpose="dpv:DirectMarketing", personal_data=("pd:Name", "pd:EmailAddress")
     ),
 }
-PREFIXES = {
+TERMS = {
+    "id": "@id",
+    "type": "@type",
     "dct": "http://purl.org/dc/terms/",
     "dpv": "https://w3id.org/dpv#",
     "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
@@ -72,6 +74,9 @@ class Context(Contract):
     rdf: Term
     schema_org: Annotated[Term, Field(alias="schema")]
     skos: Term
+    # A record of who read what names fields, and no name in it has an "@".
+    id: Term
+    type: Term
     conforms_to: Annotated[Reference, Field(alias="dct:conformsTo")] = REFERENCE
     publisher: Annotated[Reference, Field(alias="dct:publisher")] = REFERENCE
     purpose: Annotated[Reference, Field(alias="dpv:hasPurpose")] = REFERENCE
@@ -87,28 +92,28 @@ class Context(Contract):
 
 
 class DataSubject(Contract):
-    id: Annotated[str, Category("user.unique_id"), Field(alias="@id")]
+    id: Annotated[str, Category("user.unique_id")]
     broader: Annotated[Literal["dpv:Consumer"], OPERATIONAL, Field(alias="skos:broader")]
 
 
 class DataController(Contract):
-    id: Annotated[Term, Field(alias="@id")]
-    type: Annotated[Literal["dpv:DataController"], OPERATIONAL, Field(alias="@type")]
+    id: Term
+    type: Annotated[Literal["dpv:DataController"], OPERATIONAL]
     name: Annotated[Term, Field(alias="dpv:hasName")]
 
 
 class Until(Contract):
-    type: Annotated[Literal["dpv:UntilEventDuration"], OPERATIONAL, Field(alias="@type")]
+    type: Annotated[Literal["dpv:UntilEventDuration"], OPERATIONAL]
     event: Annotated[Term, Field(alias="rdf:value")]
 
 
 class Storage(Contract):
-    type: Annotated[Literal["dpv:StorageDuration"], OPERATIONAL, Field(alias="@type")]
+    type: Annotated[Literal["dpv:StorageDuration"], OPERATIONAL]
     duration: Annotated[Until, Field(alias="dpv:hasDuration")]
 
 
 class Process(Contract):
-    type: Annotated[Literal["dpv:Process"], OPERATIONAL, Field(alias="@type")]
+    type: Annotated[Literal["dpv:Process"], OPERATIONAL]
     purpose: Annotated[Term, Field(alias="dpv:hasPurpose")]
     personal_data: Annotated[list[Term], Field(alias="dpv:hasPersonalData")]
     recipient: Annotated[Term, Field(alias="dpv:hasRecipient")]
@@ -118,26 +123,26 @@ class Process(Contract):
 class Exercise(Contract):
     """How something is done, and where."""
 
-    type: Annotated[list[Term], Field(alias="@type")]
+    type: list[Term]
     at: Annotated[Term, Field(alias="dpv:isExercisedAt")]
 
 
 class Notice(Contract):
-    id: Annotated[Term, Field(alias="@id")]
-    type: Annotated[Literal["dpv:ConsentNotice"], OPERATIONAL, Field(alias="@type")]
+    id: Term
+    type: Annotated[Literal["dpv:ConsentNotice"], OPERATIONAL]
     version: Annotated[str, CONSENT, Field(alias="dct:hasVersion")]
 
 
 class Status(Contract):
-    type: Annotated[list[Annotated[str, CONSENT]], Field(alias="@type")]
+    type: list[Annotated[str, CONSENT]]
     by: Annotated[Literal["dpv:DataSubject"], OPERATIONAL, Field(alias="dpv:isIndicatedBy")]
     at: Annotated[AwareDatetime, CONSENT, Field(alias="dpv:isIndicatedAtTime")]
     version: Annotated[str, CONSENT, Field(alias="dct:hasVersion")]
 
 
 class Record(Contract):
-    id: Annotated[Term, Field(alias="@id")]
-    type: Annotated[Literal["dpv:ConsentRecord"], OPERATIONAL, Field(alias="@type")]
+    id: Term
+    type: Annotated[Literal["dpv:ConsentRecord"], OPERATIONAL]
     identifier: Annotated[Term, Field(alias="dct:identifier")]
     conforms_to: Annotated[Term, Field(alias="dct:conformsTo")]
     data_subject: Annotated[DataSubject, Field(alias="dpv:hasDataSubject")]
@@ -158,8 +163,8 @@ class ConsentReceipt(Contract, subject="subject_id"):
 
     context: Annotated[Context, Field(alias="@context")]
     subject_id: SubjectId
-    id: Annotated[Term, Field(alias="@id")]
-    type: Annotated[Literal["dpv:ConsentReceipt"], OPERATIONAL, Field(alias="@type")]
+    id: Term
+    type: Annotated[Literal["dpv:ConsentReceipt"], OPERATIONAL]
     identifier: Annotated[Term, Field(alias="dct:identifier")]
     conforms_to: Annotated[Term, Field(alias="dct:conformsTo")]
     created: Annotated[AwareDatetime, OPERATIONAL, Field(alias="dct:created")]
@@ -174,10 +179,10 @@ def receipt(
     """For all that was said about one consent, oldest first."""
     last = changes[-1]
     return {
-        "@context": PREFIXES,
+        "@context": TERMS,
         "subject_id": last.subject_id,
-        "@id": f"urn:privity:receipt:{last.id}",
-        "@type": "dpv:ConsentReceipt",
+        "id": f"urn:privity:receipt:{last.id}",
+        "type": "dpv:ConsentReceipt",
         "dct:identifier": last.id,
         "dct:conformsTo": f"{PROFILE}#receipt",
         "dct:created": now,
@@ -193,46 +198,46 @@ def _record(
     first, last, terms = changes[0], changes[-1], AGREED_TO[name]
     manage = f"{controller.url}/v1/consents/{name}"
     return {
-        "@id": f"urn:privity:consent:{first.id}",
-        "@type": "dpv:ConsentRecord",
+        "id": f"urn:privity:consent:{first.id}",
+        "type": "dpv:ConsentRecord",
         "dct:identifier": first.id,
         "dct:conformsTo": f"{PROFILE}#record",
         "dpv:hasDataSubject": {
-            "@id": f"urn:privity:{last.subject_id}",
+            "id": f"urn:privity:{last.subject_id}",
             "skos:broader": "dpv:Consumer",
         },
         "dpv:hasDataController": {
-            "@id": controller.url,
-            "@type": "dpv:DataController",
+            "id": controller.url,
+            "type": "dpv:DataController",
             "dpv:hasName": controller.name,
         },
         "dpv:hasJurisdiction": f"loc:{controller.country}",
         "dpv:hasApplicableLaw": "eu-gdpr:GDPR",
         "dpv:hasLegalBasis": "eu-gdpr:A6-1-a",
         "dpv:hasProcess": {
-            "@type": "dpv:Process",
+            "type": "dpv:Process",
             "dpv:hasPurpose": terms.purpose,
             "dpv:hasPersonalData": list(terms.personal_data),
             "dpv:hasRecipient": controller.url,
             "dpv:hasStorageCondition": {
-                "@type": "dpv:StorageDuration",
+                "type": "dpv:StorageDuration",
                 "dpv:hasDuration": {
-                    "@type": "dpv:UntilEventDuration",
+                    "type": "dpv:UntilEventDuration",
                     "rdf:value": "the consent is withdrawn or the account is closed",
                 },
             },
         },
         "dpv:hasConsentControl": {
-            "@type": ["dpv:ProvideConsent", "dpv:WithdrawConsent"],
+            "type": ["dpv:ProvideConsent", "dpv:WithdrawConsent"],
             "dpv:isExercisedAt": manage,
         },
         "dpv:hasRight": {
-            "@type": ["dpv:DataSubjectRight", "eu-gdpr:A7-3"],
+            "type": ["dpv:DataSubjectRight", "eu-gdpr:A7-3"],
             "dpv:isExercisedAt": manage,
         },
         "dpv:hasNotice": {
-            "@id": f"{controller.url}/v1/policy",
-            "@type": "dpv:ConsentNotice",
+            "id": f"{controller.url}/v1/policy",
+            "type": "dpv:ConsentNotice",
             "dct:hasVersion": last.policy_version,
         },
         "dpv:hasConsentStatus": [_status(change) for change in changes],
@@ -242,7 +247,7 @@ def _record(
 def _status(change: ConsentChange) -> dict[str, Any]:
     given = ["dpv:ConsentGiven", "dpv:ExpressedConsent"]
     return {
-        "@type": given if change.given else ["dpv:ConsentWithdrawn"],
+        "type": given if change.given else ["dpv:ConsentWithdrawn"],
         "dpv:isIndicatedBy": "dpv:DataSubject",
         "dpv:isIndicatedAtTime": change.at,
         "dct:hasVersion": change.policy_version,

@@ -22,7 +22,7 @@ async def _connection(
     errors = 0
     while time.perf_counter() < until:
         begun = time.perf_counter()
-        writer.write(random.choice(requests))  # noqa: S311  # a load, no secret
+        writer.write(random.choice(requests))  # a load, no secret
         head = await reader.readuntil(b"\r\n\r\n")
         lowered = head.lower()
         at = lowered.index(b"content-length:") + 15

@@ -39,7 +39,7 @@ async def pack_many(api: Api, gateway: Gateway) -> list[str]:
 async def test_killed_during_dispatches_nothing_is_lost_and_nothing_is_doubled(
     gateway: Gateway, processes: list[Process]
 ) -> None:
-    chance = random.Random()  # noqa: S311  # picks victims, not keys
+    chance = random.Random()  # picks victims, not keys
     gateway.pause = 0.2
     gateway.answering.clear()
     gateway.outcomes = [
@@ -78,7 +78,7 @@ def _asked_for(gateway: Gateway, count: int) -> bool:
 
 async def _until(fact: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
-        while not fact():  # noqa: ASYNC110  # the stand-in offers no event
+        while not fact():  # the stand-in offers no event
             await asyncio.sleep(0.01)
 
 

@@ -178,7 +178,7 @@ class Shop:
     async def until(self, question: Callable[[], Awaitable[Any]], *, seconds: float = 10) -> Any:
         """What the question gives as soon as it gives something."""
         async with asyncio.timeout(seconds):
-            while not (found := await question()):  # other processes' doing
+            while not (found := await question()):  # noqa: ASYNC110  # other processes' doing
                 await asyncio.sleep(0.02)
         return found
 

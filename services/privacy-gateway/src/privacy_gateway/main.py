@@ -16,6 +16,7 @@ from privacy_gateway.api import (
     audit,
     break_glass,
     budgets,
+    directory,
     disclosures,
     events,
     grants,
@@ -233,7 +234,7 @@ def _app(parts: Parts) -> FastAPI:
     app.include_router(
         grants.router(exchange=exchange, introspection=introspection, signer=parts.signer)
     )
-    own = (audit, break_glass, budgets, disclosures, events, messages, notice, partners)
+    own = (audit, break_glass, budgets, directory, disclosures, events, messages, notice, partners)
     for routes in (*own, recipients, schemas, support):
         app.include_router(routes.router)
     return app
@@ -277,4 +278,4 @@ async def _apply_staff(parts: Parts) -> None:
     policy = parts.policy
     roles = [role for role in policy.file.roles if policy.kind_of(role) == "staff"]
     entries = staff_file.read(path, roles=roles)
-    await staff_file.apply(parts.database, entries, parts.passwords, now=time.time())
+    await staff_file.apply(parts.database, entries, parts.passwords, clock=time.time)

@@ -44,6 +44,7 @@ STAFF = {
     "engineer": (["engineer_on_call"], []),
     "officer": (["data_protection_officer"], []),
     "passing": (["support_1"], ["north"]),  # loses the role in a test
+    "moving": (["support_1", "warehouse"], ["north"]),  # and comes back
     **{f"busy{n}": (["support_1", "warehouse"], ["north"]) for n in range(8)},
 }
 

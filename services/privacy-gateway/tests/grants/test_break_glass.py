@@ -234,7 +234,11 @@ async def scratch(gateway_database):
 async def an_opening(scratch):
     who = ids.mint("stf")
     async with scratch.transaction() as tx:
-        tx.add(StaffMember(id=who, username=who, password_hash="", roles=[], sites=[], active=True))
+        tx.add(
+            StaffMember(
+                id=who, username=who, password_hash="", given_roles=[], sites=[], listed=True
+            )
+        )
 
     async def make():
         number = opening.new_id()

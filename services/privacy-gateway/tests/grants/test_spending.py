@@ -285,7 +285,12 @@ async def raised(database, kim):
     async with database.transaction() as tx:
         tx.add(
             StaffMember(
-                id=kim.actor, username=kim.actor, password_hash="", roles=[], sites=[], active=True
+                id=kim.actor,
+                username=kim.actor,
+                password_hash="",
+                given_roles=[],
+                sites=[],
+                listed=True,
             )
         )
     raise_id, owner = ids.mint("rse"), ids.mint("stf")

@@ -60,7 +60,7 @@ def staff_file(tmp_path):
 def applied(empty, passwords, staff_file):
     async def apply(*entries, now=NOW):
         read = file.read(staff_file(*entries), roles=ROLES)
-        await file.apply(empty, read, passwords, now=now)
+        await file.apply(empty, read, passwords, clock=lambda: now)
 
     return apply
 

@@ -9,9 +9,9 @@ from privacy_gateway.api.admission import Desk, admitted
 from privacy_gateway.api.recipient_forms import idempotency_key
 from privacy_gateway.api.strict_body import body_of
 from privacy_gateway.domain.budget import raises
-from privacy_gateway.domain.budget.raises import NobodyThere
 from privacy_gateway.domain.budget.spending import Budgets
 from privacy_gateway.domain.staff import directory
+from privacy_gateway.domain.staff.directory import NobodyThere
 from privacy_gateway.domain.vault.vault import Vault
 from privacy_gateway.models import BudgetRaise
 from privity_contracts.ids import BODY

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, Index, Integer, LargeBinary, Text, func
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Index, Integer, LargeBinary, Text, func
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -24,16 +24,36 @@ class Revocation(Base):
 
 
 class StaffMember(Base):
-    """Somebody who works here. The roles name what they may ask for; a grant gives it."""
+    """Somebody who works here. The roles name what they may ask for; a grant gives it.
+
+    The staff file or the identity provider gives roles and lists who is there; the directory can
+    only take away from that, and what it took stays taken, whatever is given anew.
+    """
 
     __tablename__ = "staff"
+    __table_args__ = (CheckConstraint("source IN ('file', 'openid')", name="staff_source"),)
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
+    source: Mapped[str] = mapped_column(Text, server_default="file")
+    # Of the file; or the provider's name and the person's there.
     username: Mapped[str] = mapped_column(Text, unique=True)
-    password_hash: Mapped[str] = mapped_column(Text)
-    roles: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    given_roles: Mapped[list[str]] = mapped_column("roles", ARRAY(Text))
+    withheld_roles: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     sites: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    active: Mapped[bool] = mapped_column(Boolean)
+    listed: Mapped[bool] = mapped_column("active", Boolean)
+    deactivated_at: Mapped[datetime | None] = mapped_column(Moment)
+    deactivated_by: Mapped[str | None] = mapped_column(Text)
+    deactivated_why: Mapped[str | None] = mapped_column(Text)
+
+    @property
+    def roles(self) -> list[str]:
+        withheld = self.withheld_roles or ()
+        return [role for role in self.given_roles if role not in withheld]
+
+    @property
+    def active(self) -> bool:
+        return self.listed and self.deactivated_at is None
 
 
 class SignInAttempts(Base):

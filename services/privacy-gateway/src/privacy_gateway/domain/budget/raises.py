@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from privacy_gateway.domain.staff.directory import NobodyThere
 from privacy_gateway.models import BudgetRaise, StaffMember
 from privity_rest import Conflict, NotAllowed, NotFound, Unprocessable
 
@@ -21,10 +22,6 @@ LONGEST: Final = timedelta(days=7)
 
 class RaiseNotFound(NotFound):
     code = "raise_not_found"
-
-
-class NobodyThere(NotFound):
-    code = "staff_not_found"
 
 
 class OwnBudget(NotAllowed):

@@ -9,7 +9,7 @@ hashes; they are never in the environment.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,16 @@ def read(path: Path, *, roles: Collection[str]) -> list[Entry]:
 
 
 async def apply(
-    database: Database, entries: Collection[Entry], passwords: Passwords, *, now: float
+    database: Database,
+    entries: Collection[Entry],
+    passwords: Passwords,
+    *,
+    clock: Callable[[], float],
 ) -> None:
     """Safe at every start, and from several processes at once."""
     async with database.transaction() as tx:
+        await directory.hold_everyone(tx)
+        now = clock()  # no sooner: grants that are being given meanwhile must end too
         # In one order, so that two starts do not wait for each other for ever.
         for entry in sorted(entries, key=lambda entry: entry.username):
             member = await directory.find_by_username(tx, entry.username)

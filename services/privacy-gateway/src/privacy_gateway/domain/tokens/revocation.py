@@ -60,12 +60,17 @@ class Revocations:
         self._known: dict[tuple[str, str], tuple[datetime, int | None]] = {}
         self._confirmed_at = float("-inf")
         self._poke = asyncio.Event()
+        self._has_read = asyncio.Event()
         self.generation = 0
         """Grows with every change, so that what was checked before is checked again."""
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
+        """Begins with what is known already; without an answer it begins knowing nothing, and then
+        `require_fresh` refuses."""
         task = asyncio.create_task(self._follow(), name="revocations")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._has_read.wait(), STALE_SECONDS)
         try:
             yield
         finally:
@@ -149,6 +154,7 @@ class Revocations:
         rows = await connection.fetch(_READ, since, now)
         self._learn([tuple(row) for row in rows])
         self._confirmed_at = asked_at
+        self._has_read.set()
         if purge:
             await connection.execute(_PURGE, now)
             self._known = {key: entry for key, entry in self._known.items() if entry[0] > now}

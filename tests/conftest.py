@@ -22,6 +22,22 @@ from .second_gateway import SecondGateway, second_gateway
 
 ROOT = Path(__file__).resolve().parents[1]
 MakeProduct = Callable[..., str]
+Household = tuple[Customer, dict[str, str]]
+"""Somebody, and the ids of what the shop has of them."""
+
+
+FIGURES: list[str] = []
+
+
+@pytest.fixture
+def record_figures() -> Callable[[str], None]:
+    """For what was measured on the way; told at the end of the run, never asserted on."""
+    return FIGURES.append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in FIGURES:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -86,10 +102,8 @@ def customer(town: Town) -> Customer:
 
 
 @pytest.fixture(scope="session")
-def household(
-    town: Town, staff: Staff, make_product: MakeProduct
-) -> tuple[Customer, dict[str, str]]:
-    """A customer of whom the shop holds everything that it can hold, and the ids of it all.
+def household(town: Town, staff: Staff, make_product: MakeProduct) -> Household:
+    """A customer of whom the shop holds everything that it can hold.
 
     Only read by tests, or asked to change in vain.
     """
@@ -101,17 +115,17 @@ def household(
         return bool(customer.who.get(f"/v1/orders/{order['id']}")["state"] == "delivered")
 
     eventually(arrived, within=40, what="confirmed delivery")
+    ids = town.ids_of(customer, order)
     shipment = shipment_of(customer.who, order["id"])
-    return customer, {
-        "subject_id": customer.id,
-        "address_id": customer.address["id"],
-        "order_id": order["id"],
-        "payment_id": order["payments"][0]["id"],
-        "shipment_id": shipment["id"],
-        "product_id": order["lines"][0]["product_id"],
-        "recipient_id": shipment["delivery"]["recipient_id"],
-        "country": "DE",
-    }
+    ids["shipment_id"] = shipment["id"]
+    ids["recipient_id"] = shipment["delivery"]["recipient_id"]
+    for username in ("support", "senior", "privacy"):
+        ids[f"case of {username}"] = town.case(customer, order["id"])
+        staff.take_case(username, ids[f"case of {username}"])
+    ids["case_id"] = ids["case of support"]
+    version = customer.who.get("/v1/policy")["version"]
+    customer.who.put("/v1/consents/marketing", {"given": True, "policy_version": version})
+    return customer, ids
 
 
 @pytest.fixture(scope="session")

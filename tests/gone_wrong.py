@@ -1,0 +1,112 @@
+"""The shop's services with a bug in each: they ask nobody whose data it is.
+
+Run as one process in their place, behind a gateway of its own. A file says how wrong they are.
+
+`victim`   customers takes everyone for this person
+`claims`   every answer says that the victim's rows are the caller's
+`answers`  what is answered at a path, whatever was asked
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from sqlalchemy import true
+
+import customers.main
+import logistics_adapter.main
+import orders.main
+from logistics_adapter.domain import access as shipment_access
+from orders.domain import access as order_access
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+FILE = "GONE_WRONG_FILE"
+
+
+class Idle:
+    """In place of the worker: the jobs are left to those who do their work."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, *args: object) -> None: ...
+
+
+def create_app() -> GoneWrong:
+    order_access.reach = lambda caller: order_access.Reach()
+    shipment_access.reach = lambda caller: true()
+    for service in (customers.main, orders.main, logistics_adapter.main):
+        service.Worker = Idle  # type: ignore[attr-defined]
+    return GoneWrong(
+        {
+            "customers": customers.main.create_app(),
+            "orders": orders.main.create_app(),
+            "logistics-adapter": logistics_adapter.main.create_app(),
+        }
+    )
+
+
+class GoneWrong:
+    def __init__(self, services: dict[str, FastAPI]) -> None:
+        self._services = services
+        self._file = Path(os.environ[FILE])
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        headers = dict(scope["headers"])
+        how = json.loads(self._file.read_text())
+        if scope["path"] in how.get("answers", {}):
+            await _answer(send, how["answers"][scope["path"]])
+            return
+        name = headers.get(b"host", b"").decode()
+        victim = how.get("victim", "").encode()
+        caller = headers.get(b"privity-subject", b"")
+        if victim and name == "customers":
+            scope = {**scope, "headers": _replaced(scope["headers"], victim)}
+        if how.get("claims"):
+            send = _claimed(send, victim, caller)
+        await self._services.get(name, self._services["orders"])(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Send) -> None:
+        await receive()
+        async with self._all():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @asynccontextmanager
+    async def _all(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as running:
+            for app in self._services.values():
+                await running.enter_async_context(app.router.lifespan_context(app))
+            yield
+
+
+def _replaced(headers: list[tuple[bytes, bytes]], victim: bytes) -> list[tuple[bytes, bytes]]:
+    return [(n, victim if n == b"privity-subject" else value) for n, value in headers]
+
+
+def _claimed(send: Send, victim: bytes, caller: bytes) -> Send:
+    async def claimed(message: dict[str, Any]) -> None:
+        # Both ids are as long as each other, so the length stays right.
+        if "body" in message and victim and len(victim) == len(caller):
+            message = {**message, "body": message["body"].replace(victim, caller)}
+        await send(message)
+
+    return claimed
+
+
+async def _answer(send: Send, content: Any) -> None:
+    body = json.dumps(content).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -23,6 +23,7 @@ from privacy_gateway.api import (
     messages,
     notice,
     partners,
+    privacy,
     recipients,
     schemas,
     staff,
@@ -56,6 +57,7 @@ from privacy_gateway.domain.staff.entrance import Entrance
 from privacy_gateway.domain.staff.passwords import Passwords
 from privacy_gateway.domain.tokens.authenticator import Authenticator
 from privacy_gateway.domain.tokens.exchange import TokenExchange
+from privacy_gateway.domain.tokens.identity import Identities
 from privacy_gateway.domain.tokens.introspection import Introspection
 from privacy_gateway.domain.tokens.jose import TokenSigner
 from privacy_gateway.domain.tokens.revocation import Revocations
@@ -105,12 +107,12 @@ def create_app(settings: Settings | None = None) -> Edge:
     app = _app(parts)
     offer = Offer(
         load_documents({name: end.contract for name, end in settings.services.items()}),
-        own_paths=frozenset(getattr(route, "path", "") for route in app.routes),
+        own_paths=frozenset(app.openapi()["paths"]),
     )
     app.state.public_contract = public.document(
         offer.routes, title="Privity", server=settings.public_url
     )
-    contracts = ContractsInForce(offer, parts.policies)
+    contracts = app.state.contracts = ContractsInForce(offer, parts.policies)
     inbound = Inbound(vault=parts.vault, audit=parts.audit, services=parts.services)
     outbound = Outbound(
         vault=parts.vault,
@@ -234,6 +236,10 @@ def _app(parts: Parts) -> FastAPI:
     app.include_router(
         grants.router(exchange=exchange, introspection=introspection, signer=parts.signer)
     )
+    identities = Identities(
+        signer=parts.signer, revocations=parts.revocations, database=parts.database
+    )
+    app.include_router(privacy.router(identities))
     own = (audit, break_glass, budgets, directory, disclosures, events, messages, notice, partners)
     for routes in (*own, recipients, schemas, support):
         app.include_router(routes.router)

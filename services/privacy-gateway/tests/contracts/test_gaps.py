@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import FastAPI, Query
-from pydantic import StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.passage.contracts import Contracts
@@ -13,6 +13,7 @@ from privacy_gateway.domain.policy import Policy, PolicyGap
 from privity_contracts import OPERATIONAL, Category, Contract, Sealed, route
 from privity_contracts.ids import SubjectId
 
+COUNTRY = Category("user.contact.address.country")
 Sku = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$"), OPERATIONAL]
 
 
@@ -37,6 +38,18 @@ class NameOfNobody(Contract):
     name: Annotated[Sealed, Category("user.name")]
 
 
+class JsonLd(Contract, subject="subject_id", scope="account/subject_id"):
+    model_config = ConfigDict(populate_by_name=True)
+
+    subject_id: SubjectId
+    country: Annotated[str, Field(alias="@land", pattern="^[A-Z]{2}$"), COUNTRY]
+
+
+class Measured(Contract, subject="subject_id", scope="account/subject_id"):
+    subject_id: SubjectId
+    shoe_size: Annotated[int, Category("user.name")]
+
+
 class Fine(Contract):
     sku: Sku
 
@@ -48,7 +61,9 @@ def of(app: FastAPI) -> dict[str, Any]:
 def with_answer(model: type[Contract], **extra: Any) -> FastAPI:
     app = FastAPI()
 
-    @app.get("/v1/things", openapi_extra=route(purposes=extra.get("purposes", ["catalogue"])))
+    path = extra.get("path", "/v1/things")
+
+    @app.get(path, openapi_extra=route(purposes=extra.get("purposes", ["catalogue"])))
     async def things() -> model: ...  # type: ignore[valid-type]
 
     return app
@@ -92,6 +107,9 @@ def without_purposes() -> FastAPI:
         (lambda: with_answer(NameOfNobody), "does not say whom it is about"),
         (lambda: with_body(NameOfNobody), "seals values without a scope"),
         (without_purposes, "no purposes"),
+        (lambda: with_answer(JsonLd), "answer.@land: its name cannot be recorded"),
+        (lambda: with_answer(Measured), "answer.shoe_size: user.name is no text here"),
+        (lambda: with_answer(Fine, path="/v1/things/über"), "its path cannot be recorded"),
         (lambda: with_answer(Fine, purposes=["curiosity"]), "curiosity is no purpose"),
         (lambda: with_answer(Fine, purposes=["marketing"]), "marketing is forbidden"),
         (lambda: with_query(str), "parameter q: no category"),

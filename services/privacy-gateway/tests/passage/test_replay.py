@@ -12,6 +12,7 @@ from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.passage.contracts import Contracts
 from privacy_gateway.domain.passage.journey import Journey
 from privacy_gateway.domain.policy import Policy, replay
+from privacy_gateway.domain.policy.explanation import NARROWED
 from privacy_gateway.domain.tokens.caller import Caller
 from privity_contracts import ids
 
@@ -64,7 +65,7 @@ def accesses(contracts: Contracts, journeys: random.Random) -> Any:
             continue
         plan = contracts.answer(route, role=role, purpose=purpose, only=only)
         for unit in units(plan):
-            reason = replay.NARROWED if plan.narrowed else None
+            reason = NARROWED if plan.narrowed else None
             yield journey.access(
                 "read", subject=subject, scope=None, fields=unit.fields, reason=reason
             )
@@ -115,7 +116,7 @@ async def test_a_thousand_records_of_three_versions_replay_to_what_was_recorded(
     # A record without a personal field is nothing that the policy decided about.
     assert sum(o.agrees is True for o in outcomes) > 900
     assert {leaf["decision"] for leaf in leaves} == {"allow", "refuse"}
-    assert any(leaf.get("reason") == replay.NARROWED for leaf in leaves)
+    assert any(leaf.get("reason") == NARROWED for leaf in leaves)
 
 
 async def test_under_another_version_some_would_have_been_decided_otherwise(recorded) -> None:

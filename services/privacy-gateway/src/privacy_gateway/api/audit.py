@@ -17,7 +17,9 @@ from privacy_gateway.domain.audit.filters import Filters
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.audit.openings import CATEGORY
 from privacy_gateway.domain.audit.query import LARGEST_PAGE, Records
-from privacy_gateway.domain.policy import Action, Policy
+from privacy_gateway.domain.passage.contracts import ContractsInForce
+from privacy_gateway.domain.policy import Action, Policy, replay
+from privacy_gateway.domain.policy.in_force import PolicyInForce
 from privacy_gateway.domain.tokens.caller import Caller
 from privity_contracts import ids
 from privity_rest import NotAllowed, NotFound, Unauthenticated
@@ -98,6 +100,46 @@ async def one_record(request: Request, record_id: RecordId) -> dict[str, Any]:
         "people": await _revealed(request, [leaf], ["actor"], reading),
         "altered": not agrees,
         "privacy": _privacy(reading, receipt.record_id),
+    }
+
+
+@router.get("/v1/audit/records/{record_id}/explanation")
+async def explanation(request: Request, record_id: RecordId) -> dict[str, Any]:
+    """The record decided again, by the version of the policy that decided then."""
+    who = await _reviewer(request)
+    reading = _reading(request, who, subject=None, resource=record_id)
+    [receipt] = await _log(request).record([reading])
+
+    found = await _records(request).get(record_id)
+    if found is None:
+        raise NotFound(f"no record {record_id}")
+    leaf, agrees = found
+    return {
+        "id": record_id,
+        "altered": not agrees,
+        **_explained(request, leaf),
+        "privacy": _privacy(reading, receipt.record_id),
+    }
+
+
+def _explained(request: Request, leaf: dict[str, Any]) -> dict[str, Any]:
+    policies: PolicyInForce = request.app.state.policies
+    contracts: ContractsInForce = request.app.state.contracts
+    try:
+        policy = replay.decided_by(leaf, policies.versions)
+    except replay.AnotherFile:
+        return {"agrees": None, "policy": leaf["policy"], "reason": "policy_file_changed"}
+    if policy is None:
+        return {"agrees": None, "policy": leaf["policy"], "reason": "policy_version_unknown"}
+    again = replay.replay(leaf, policy, offered=contracts.offered(leaf.get("route", "")))
+    return {
+        "agrees": again.agrees,
+        "differs": again.differs,
+        "policy": policy.version,
+        "policy_hash": policy.hash,
+        "purpose": policy.label(leaf["purpose"]),
+        "clauses": {c: policy.file.notice.clauses.get(c, "") for c in leaf["clauses"]},
+        "reason": leaf.get("reason"),
     }
 
 

@@ -1,5 +1,6 @@
 """Where contracts and policy do not meet. Any gap stops the start."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from privacy_gateway.domain.contracts.document import Route, Schema, nullable
@@ -21,7 +22,14 @@ def gaps(routes: Iterable[Route], policy: Policy) -> list[Gap]:
     ]
 
 
+# What stands in a record is made of these; anything else would stop the request, not the start.
+_FIELD = re.compile(r"[A-Za-z0-9_.:\[\]-]+")
+_PATH = re.compile(r"(/[A-Za-z0-9_.-]+|/\{[A-Za-z0-9_]+\})+")
+
+
 def _route_gaps(route: Route, policy: Policy) -> _Found:
+    if _PATH.fullmatch(route.path) is None:
+        yield "", "its path cannot be recorded", "use letters, digits, - and _"
     if not route.purposes:
         yield "", "no purposes", "say in the route what it is for"
     for purpose in route.purposes:
@@ -98,6 +106,8 @@ def _leaf_gaps(schema: Schema, path: str, policy: Policy, *, incoming: bool, abo
         yield path, f"an {kind} never comes out", "remove it from the answer"
     if incoming and kind is None and is_free_text(schema):
         yield path, "free text that is not sealed", "seal it, or give it a pattern or choices"
+    if category != NOT_PERSONAL and _FIELD.fullmatch(path) is None:
+        yield path, "its name cannot be recorded", "use letters, digits, - and _"
     if not incoming and not about and category != NOT_PERSONAL:
         says = f"{category} in an object that does not say whom it is about"
         yield path, says, "name the object's subject"

@@ -84,6 +84,11 @@ class ContractsInForce:
     def current(self) -> Contracts:
         return self._joined[self._policies.current.hash]
 
+    def offered(self, route: str) -> tuple[str, ...] | None:
+        """The purposes of a route as records name it (`GET:/v1/orders`), if it still exists."""
+        named = route.replace(":", " ", 1)
+        return next((r.purposes for r in self.offer.routes if r.name == named), None)
+
     def _join(self, policy: Policy) -> None:
         if policy.hash not in self._joined:
             self._joined[policy.hash] = Contracts(self.offer, policy)

@@ -11,6 +11,7 @@ from privacy_gateway.domain.contracts.answer import AnswerPlan
 from privacy_gateway.domain.contracts.shape import Found, NotAsPromised
 from privacy_gateway.domain.passage.consents import Consents
 from privacy_gateway.domain.passage.journey import Journey
+from privacy_gateway.domain.policy.explanation import NARROWED
 from privacy_gateway.domain.vault.data_keys import KeyDestroyed
 from privacy_gateway.domain.vault.sealing import DoesNotOpen, NotSealed
 from privacy_gateway.domain.vault.vault import NotInReceipt, Vault
@@ -18,8 +19,6 @@ from privity_rest import NotAllowed, NotFound, Unavailable
 
 _log = structlog.get_logger("privity.outbound")
 
-NARROWED = "grant_narrowed"
-"""Why an allowed access gave less than its purpose yields, for whoever reads the record later."""
 _DELETED = {"field": "*", "reason": "deleted", "how": "Its key was destroyed; nobody can."}
 _NO_CONSENT = {
     "field": "*",

@@ -8,6 +8,9 @@ from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.policy.gap import meant
 from privacy_gateway.domain.policy.limits import BREAK_GLASS
 
+NARROWED = "grant_narrowed"
+"""Why an allowed access gave less than its purpose yields; in records too."""
+
 
 class Why(NamedTuple):
     """`reason` is a code; `how` says what would help, in words."""
@@ -37,7 +40,7 @@ def refusal(policy: Policy, role: str, purpose: str, offered: Collection[str]) -
 def withheld(policy: Policy, role: str, category: str, *, narrowed: bool = False) -> Why:
     """Why a field is not given for a purpose that opens its route."""
     if narrowed:
-        return Why("grant_narrowed", "Your grant was narrowed; ask for one with this category.")
+        return Why(NARROWED, "Your grant was narrowed; ask for one with this category.")
     if policy.kind_of(role) != "staff":
         return Why("not_needed_for_purpose", "Not given for this purpose.")
     return Why("not_needed_for_purpose", _way(policy, role, category))

@@ -22,13 +22,12 @@ from privacy_gateway.domain.tokens.asked import (
     AccessDenied,
     Asked,
     InvalidDetails,
-    InvalidRequest,
 )
+from privacy_gateway.domain.tokens.identity import Identities
 from privacy_gateway.domain.tokens.jose import Claims, InvalidToken, TokenSigner
 from privacy_gateway.domain.tokens.revocation import Revocations
 from privacy_gateway.domain.work import ANYTHING, NotTheirWork, Work, WorkBinding
 from privacy_gateway.models import StaffMember
-from privity_contracts import ids
 from privity_database import Database
 
 SERVICE = "privacy-gateway"
@@ -65,13 +64,14 @@ class TokenExchange:
         self._work = work
         self._budgets = budgets
         self._telling = telling
+        self._identities = Identities(signer=signer, revocations=revocations, database=database)
 
     async def exchange(
         self, form: Mapping[str, str], *, request_id: str, now: float
     ) -> dict[str, Any]:
         """The answer of RFC 8693, section 2.2.1; raises OAuthRefusal."""
         asking.check_parameters(form)
-        identity = self._identity(form["subject_token"], now=now)
+        identity = self._identities.claims(form["subject_token"], now=now)
         asked = asking.read(form["authorization_details"])
         async with self._database.transaction() as tx:
             member = await directory.find(tx, identity.subject)
@@ -199,17 +199,6 @@ class TokenExchange:
             if claims.kind == "staff_identity" and claims.session is not None:
                 await self._revocations.revoke("session", claims.session, now=now)
             await self._revocations.revoke("token", claims.token_id, now=now)
-
-    def _identity(self, untrusted_token: str, *, now: float) -> Claims:
-        self._revocations.require_fresh()
-        try:
-            claims = self._signer.verify(untrusted_token, audience=minting.EXCHANGE, now=now)
-        except InvalidToken:
-            raise InvalidRequest("subject_token") from None
-        fits = claims.kind == "staff_identity" and ids.is_id(claims.subject, "stf")
-        if not fits or claims.session is None or self._revocations.covers(claims):
-            raise InvalidRequest("subject_token")
-        return claims
 
 
 def _record_of(

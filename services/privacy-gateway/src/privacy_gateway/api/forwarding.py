@@ -4,6 +4,7 @@ Pure ASGI: this is the path that every read of the shop takes.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ from privacy_gateway.domain.passage.inbound import Inbound
 from privacy_gateway.domain.passage.journey import Journey
 from privacy_gateway.domain.passage.outbound import Outbound
 from privacy_gateway.domain.tokens.caller import Caller
+from privity_contracts import ids
 from privity_rest import (
     Malformed,
     NotAllowed,
@@ -204,6 +206,9 @@ def _visitor(caller: Caller, purpose: str) -> Caller:
     )
 
 
+_PERSON = re.compile(rf"(?:cus|stf)_{ids.BODY}")
+
+
 class RelayedRefusal(Refusal):
     """A service's own problem document, with what it may say."""
 
@@ -213,7 +218,9 @@ class RelayedRefusal(Refusal):
             for error in members.get("errors", ())
             if isinstance(error, dict)
         ]
-        super().__init__(str(members.get("detail", "")) or None, errors=errors)
+        detail = str(members.get("detail", ""))
+        # Whom it is about the caller knows, unless the service has mistaken them for another.
+        super().__init__(None if _PERSON.search(detail) else detail or None, errors=errors)
         self.status = status
         self.code = str(members.get("code", "refused"))
         self.title = str(members.get("title", self.title))

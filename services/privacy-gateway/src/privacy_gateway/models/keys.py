@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, LargeBinary, Text, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, Index, LargeBinary, Text, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from privacy_gateway.models.databases import KeyBase, Moment
@@ -14,6 +14,7 @@ class DataKeyRow(KeyBase):
     __tablename__ = "data_keys"
     __table_args__ = (
         UniqueConstraint("subject", "scope", "retention_class"),
+        Index("data_keys_scope", "scope", "created_at"),
         CheckConstraint(
             "(wrapped IS NULL) = (destroyed_at IS NOT NULL)"
             " AND (kek_id IS NULL) = (destroyed_at IS NOT NULL)",

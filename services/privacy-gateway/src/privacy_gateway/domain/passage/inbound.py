@@ -114,7 +114,7 @@ class Inbound:
         carried = [(carry, await self._read_for(journey, carry)) for carry in reading.carries]
         accesses = [_carry_access(journey, carry, found) for carry, found in carried]
         place = _place(journey, new_id, {access.subject for access in accesses})
-        if not _within_work(journey, place):
+        if not _within_work(journey, place) or not await self._is_theirs(journey, place):
             await self._refuse(journey, place.subject)
         if reading.slots:
             accesses.append(_collection(journey, reading, place))
@@ -136,6 +136,13 @@ class Inbound:
         for slot, token in zip(reading.slots, tokens, strict=True):
             slot.container[slot.name] = token
         return True
+
+    async def _is_theirs(self, journey: Journey, place: _Place) -> bool:
+        """Nothing is sealed for one person among what belongs to another."""
+        if "{" not in (journey.route.scope or ""):
+            return True  # new, or the caller's own account
+        owners = await self._vault.owners([place.scope])
+        return owners.get(place.scope, place.subject) == place.subject
 
     async def _resealed(self, journey: Journey, token: str, receipt: Receipt, place: _Place) -> str:
         """Raises NotFound for a value that a service took for the caller's."""

@@ -114,14 +114,11 @@ class Outbound:
         as what was bought, have no other guard. Raises NotFound, after recording it.
         """
         claimed = {
-            (unit.subject, unit.scope)
+            unit.scope: unit.subject
             for unit in units
             if unit.scope is not None and unit.scope != f"account/{unit.subject}"
         }
-        if not claimed:
-            return
-        sealed_classes = journey.policy.sealed_classes
-        if await self._vault.owns(claimed, classes=sealed_classes) != claimed:
+        if claimed and await self._vault.owners(claimed) != claimed:
             _log.error("foreign_row", request_id=journey.request_id, route=journey.route.name)
             await self._audit.record([journey.refusal("foreign_subject")])
             raise NotFound("there is no such thing")

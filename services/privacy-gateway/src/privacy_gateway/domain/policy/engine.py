@@ -23,9 +23,6 @@ class Policy:
         self.classes: Mapping[str, str] = {
             name: rule.retention_class for name, rule in file.categories.items()
         }
-        self.sealed_classes = frozenset(
-            rule.retention_class for rule in file.categories.values() if rule.sealed
-        )
         self._clauses = {name: purpose.clauses for name, purpose in file.purposes.items()}
 
     def may(self, role: str, purpose: str) -> bool:

@@ -40,6 +40,10 @@ INSERT INTO data_keys (key_id, subject, scope, retention_class, wrapped, kek_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[])
 ON CONFLICT (subject, scope, retention_class) DO NOTHING
 """
+_FIRST = """
+SELECT DISTINCT ON (scope) scope, subject FROM data_keys WHERE scope = ANY($1::text[])
+ORDER BY scope, created_at
+"""
 _DESTROY = """
 UPDATE data_keys SET key_id = $4, wrapped = NULL, kek_id = NULL, destroyed_at = $5
 WHERE subject = $1 AND scope = $2 AND retention_class = $3 AND destroyed_at IS NULL
@@ -124,10 +128,6 @@ class DataKeys:
         asked = await self._ask(minting=absent) if minting else await self._ask(places=absent)
         return known | {place: asked.found[place] for place in absent if place in asked.found}
 
-    def knows(self, place: Place) -> bool:
-        """Whether the place's key was used a moment ago: then nothing needs to be asked."""
-        return self._cache.at(place) is not None
-
     async def load(self, key_ids: Iterable[str], places: Iterable[Place] = ()) -> None:
         """Makes ready what `loaded` is asked for next; `places` come along in the same query."""
         stale = [key_id for key_id in key_ids if not self._cache.is_fresh(key_id)]
@@ -143,6 +143,15 @@ class DataKeys:
         if key is None:
             raise KeyDestroyed(f"{key_id} is destroyed")
         return key
+
+    async def first_in(self, scopes: Collection[str]) -> dict[str, str]:
+        """For each scope that has or had a key, the subject of the first one."""
+        try:
+            async with self._turn:
+                rows = await self._fetch(_FIRST, list(scopes))
+        except LineFailed as exc:
+            raise KeysUnavailable(f"no answer: {type(exc).__name__}") from None
+        return {row["scope"]: row["subject"] for row in rows}
 
     async def destroy(self, place: Place, *, now: datetime) -> bool:
         """True when there was a key. Other processes may hold it until their caches expire."""

@@ -15,6 +15,7 @@ from privacy_gateway.domain.audit.access import Receipt
 from privacy_gateway.domain.vault import sealing
 from privacy_gateway.domain.vault.data_keys import AUDIT_TAG, DataKeys, KeyDestroyed
 from privacy_gateway.domain.vault.key_cache import DataKey, Place
+from privacy_gateway.domain.vault.owners import Owners
 from privity_contracts import ids
 from privity_rest import NotAllowed
 
@@ -31,6 +32,7 @@ class Vault:
             if len(key) < 32:
                 raise ValueError("a key for keyed hashes has 32 bytes")
         self.keys = keys
+        self._owners = Owners(keys)
         self._index_key = index_key
         self._request_key = request_key
         self.opened = 0
@@ -163,21 +165,9 @@ class Vault:
         key = (await self.keys.at([place], minting=False)).get(place)
         return None if key is None else key.created_at
 
-    async def owns(
-        self, claimed: Collection[tuple[str, str]], *, classes: Collection[str]
-    ) -> set[tuple[str, str]]:
-        """Of pairs of a person and a scope, those where something was ever sealed for them.
-
-        `classes` are the retention classes of what is sealed. A key that was destroyed counts.
-        """
-        places = {pair: [Place(*pair, each) for each in classes] for pair in claimed}
-        unsure = {
-            pair: wanted for pair, wanted in places.items() if not any(map(self.keys.knows, wanted))
-        }
-        asked = [place for wanted in unsure.values() for place in wanted]
-        found = await self.keys.at(asked, minting=False) if asked else {}
-        strange = {pair for pair, wanted in unsure.items() if not any(p in found for p in wanted)}
-        return set(places) - strange
+    async def owners(self, scopes: Collection[str]) -> dict[str, str]:
+        """Whose each scope is; absent where nothing was ever sealed. Raises KeysUnavailable."""
+        return await self._owners.of(scopes)
 
     def subject_of(self, token: str) -> str:
         """Whose a prepared sealed value is, without opening it. Raises KeyDestroyed."""

@@ -190,7 +190,9 @@ class Behind:
             self.asked.append((service, request.method, request.path, request.headers, body))
             found = self.answers.get((service, request.method, request.path), (404, None))
             status, content = found if not callable(found[1]) else await found[1](request)
-            return web.json_response(content, status=status)
+            refusal = status >= 400 and isinstance(content, dict) and "code" in content
+            kind = "application/problem+json" if refusal else "application/json"
+            return web.json_response(content, status=status, content_type=kind)
 
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", answer)

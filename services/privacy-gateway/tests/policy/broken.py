@@ -78,6 +78,18 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
         "rules.returns.finance.mask",
         "never comes out",
     ),
+    "carried in the clear": (
+        lambda f: (
+            f["rules"]["service_operation"]["service"]["reveal"].remove(
+                "user.contact.address.country"
+            ),
+            f["rules"]["service_operation"]["service"]["carry"].append(
+                "user.contact.address.country"
+            ),
+        ),
+        "rules.service_operation.service.carry",
+        "user.contact.address.country is not sealed: there is nothing to carry",
+    ),
     "staff carry": (
         lambda f: f["rules"]["delivery"]["dispatch"].update(carry=["user.payment"]),
         "rules.delivery.dispatch.carry",
@@ -140,6 +152,11 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
         lambda f: f["categories"]["user.name"].update({"class": "none"}),
         "categories.user.name.class",
         "only system.operations is outside retention",
+    ),
+    "two kinds of data by one name": (
+        lambda f: f["categories"]["user.contact.address.state"].update(label="city"),
+        "categories.user.contact.address.state.label",
+        "user.contact.address.city is called city too",
     ),
     "collected for nothing": (
         lambda f: f["categories"].update({"user.hobby": {"class": "identity", "label": "hobby"}}),

@@ -206,6 +206,7 @@ def _visitor(caller: Caller, purpose: str) -> Caller:
     )
 
 
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PERSON = re.compile(rf"(?:cus|stf)_{ids.BODY}")
 
 
@@ -222,8 +223,9 @@ class RelayedRefusal(Refusal):
         # Whom it is about the caller knows, unless the service has mistaken them for another.
         super().__init__(None if _PERSON.search(detail) else detail or None, errors=errors)
         self.status = status
-        self.code = str(members.get("code", "refused"))
-        self.title = str(members.get("title", self.title))
+        code, title = members.get("code"), members.get("title")
+        self.code = code if isinstance(code, str) and _CODE.fullmatch(code) else "refused"
+        self.title = title if isinstance(title, str) else self.title
 
 
 def relayed(answer: UpstreamAnswer) -> Refusal:

@@ -125,17 +125,19 @@ class _Compiling:
 
     def _leaf(self, schema: Schema, path: str, fields: list[FieldAccess] | None) -> Leaf | None:
         category = schema["x-privity-category"]
-        action, why = self._decided(category)
+        sealed = schema.get("x-privity-kind") == "sealed"
+        action, why = self._decided(category, sealed=sealed)
         self.fields.append(Given(path, category, action, why))
         if category != NOT_PERSONAL and fields is not None:
             fields.append(FieldAccess(path, category, action.value))
         if action is Action.WITHHOLD:
             return None
-        sealed = schema.get("x-privity-kind") == "sealed"
         return Leaf.of(action, self._policy.category(category), sealed=sealed)
 
-    def _decided(self, category: str) -> tuple[Action, Why | None]:
+    def _decided(self, category: str, *, sealed: bool) -> tuple[Action, Why | None]:
         action = self._table.get(category, Action.WITHHOLD)
+        if action is Action.CARRY and not sealed:
+            action = Action.WITHHOLD  # what is on record as carried must not leave in the clear
         left_out = self._only is not None and category not in self._only
         if left_out and category != NOT_PERSONAL and action is not Action.WITHHOLD:
             self.narrowed = True

@@ -32,8 +32,13 @@ def _categories(file: PolicyFile, yielded: Tables) -> Iterator[Gap]:
     needed = {c for table in yielded.values() for c in table} | set(WRITE_ONLY)
     needed |= {c for kind in file.recipients.values() for c in kind.allow}
     shown = {c for (_, role), table in yielded.items() if role == "customer" for c in table}
+    labels: dict[str, str] = {}
     for name, category in file.categories.items():
         place = ("categories", name)
+        first = labels.setdefault(category.label, name)
+        if first != name:
+            says = f"{first} is called {category.label} too"
+            yield Gap((*place, "label"), says, "people have to tell them apart: rename one")
         kept = category.retention_class
         if kept == "none" and name != NOT_PERSONAL:
             yield Gap((*place, "class"), f"only {NOT_PERSONAL} is outside retention", "name one")
@@ -182,6 +187,8 @@ def _rule(file: PolicyFile, purpose: str, role: str) -> Iterator[Gap]:
         elif action is Action.GENERALISE and known.generalise is None:
             do = "give the category one, or withhold it"
             yield Gap(place, f"{category} has no coarser form", do)
+        elif action is Action.CARRY and not known.sealed:
+            yield Gap(place, f"{category} is not sealed: there is nothing to carry", "reveal it")
         if category in seen:
             yield Gap(place, f"{category} stands twice", "keep one of them")
         seen.add(category)

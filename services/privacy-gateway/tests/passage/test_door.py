@@ -1,0 +1,170 @@
+"""At the door: which purpose opens a route, and what a service's refusal may say."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+
+from privacy_gateway.api.arrival import Arrival
+from privacy_gateway.api.forwarding import Forwarding, PurposeNotAllowed
+from privacy_gateway.domain.audit.filters import Filters
+from privacy_gateway.domain.audit.query import Records
+from privacy_gateway.domain.passage.inbound import Inbound
+from privacy_gateway.domain.tokens.caller import VISITOR, Caller, service
+from privity_contracts import ids
+from privity_rest import Refusal, Unauthenticated
+
+ORDER = ids.mint("ord")
+SECRET = "Alice Example, Musterstraße 1"
+
+
+@pytest.fixture
+def door(contracts, outbound, vault, log, services):
+    forwarding = Forwarding(
+        contracts,
+        inbound=Inbound(vault=vault, audit=log, services=services),
+        outbound=outbound,
+        services=services,
+        audit=log,
+        sessions=None,  # of use where a session begins or ends alone
+    )
+
+    async def ask(who: Caller, path: str, method: str = "GET") -> tuple[int, Any]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        match = forwarding.find(method, path)
+        assert match is not None
+        scope = {"path": path, "query_string": b"", "privity.caller": who}
+        await forwarding.answer(match, scope, Arrival(request_id=ids.mint("req")), send)
+        body = sent[1]["body"]
+        return sent[0]["status"], orjson.loads(body) if body else None
+
+    return ask
+
+
+def staff(role: str, purpose: str) -> Caller:
+    return replace(
+        VISITOR,
+        kind="staff",
+        actor=ids.mint("stf"),
+        role=role,
+        purpose=purpose,
+        work=f"order/{ORDER}",
+        work_scopes=frozenset({f"order/{ORDER}"}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("role", "purpose"),
+    [
+        ("support_1", "marketing"),
+        ("shop_owner", "sale"),
+        ("support_1", "warehousing"),
+        ("shop_owner", "audit_review"),
+        ("support_1", "Enquiries"),
+        ("support_1", "enquiries "),
+        ("support_1", "enquiries,order_verification"),
+        ("support_1", "еnquiries"),
+        ("support_1", ""),
+        ("nobody", "enquiries"),
+    ],
+)
+async def test_a_purpose_that_does_not_open_the_door_is_refused_on_record_and_asks_no_service(
+    door, behind, audit_database, vault, role: str, purpose: str
+) -> None:
+    who = staff(role, purpose)
+    recordable = purpose.replace("_", "").isascii() and purpose.replace("_", "").isalnum()
+
+    with pytest.raises(PurposeNotAllowed if recordable else Exception):
+        await door(who, f"/v1/orders/{ORDER}")
+
+    assert behind.asked == []
+    if recordable:
+        records = Records(audit_database.runtime, vault)
+        page = await records.search(Filters(actor=who.actor), now=datetime.now(UTC))
+        records.close()
+        assert [leaf["reason"] for leaf in page.leaves] == ["purpose_not_allowed"]
+        assert page.leaves[0]["route"] == "GET:/v1/orders/{order_id}"
+
+
+async def test_a_part_of_a_purpose_opens_what_the_whole_opens(door, behind) -> None:
+    behind.says("orders", f"/v1/orders/{ORDER}", {"code": "gone"}, status=404)
+
+    with pytest.raises(Refusal):
+        await door(staff("support_1", "complaints"), f"/v1/orders/{ORDER}")
+
+    assert [path for _, _, path, _, _ in behind.asked] == [f"/v1/orders/{ORDER}"]
+    assert behind.asked[0][3]["Privity-Purpose"] == "complaints"
+
+
+async def test_a_service_reads_only_what_it_is_trusted_to_read(door, behind) -> None:
+    for name, path in (("customers", f"/v1/orders/{ORDER}/delivery"), ("orders", "/v1/shipments")):
+        with pytest.raises(PurposeNotAllowed):
+            await door(service(name), path)
+
+    assert behind.asked == []
+
+
+async def test_a_visitor_is_asked_to_sign_in_rather_than_refused(door, behind) -> None:
+    with pytest.raises(Unauthenticated):
+        await door(VISITOR, f"/v1/orders/{ORDER}")
+
+
+async def test_a_services_refusal_says_no_more_than_a_problem_may(door, behind) -> None:
+    said = {
+        "type": "about:blank",
+        "title": "Order not found",
+        "status": 404,
+        "code": "order_not_found",
+        "detail": f"no order {ORDER}",
+        "recipient": SECRET,
+        "errors": [{"field": "/x", "code": "unknown", "value": SECRET}],
+        "trace": [SECRET],
+    }
+    behind.says("orders", f"/v1/orders/{ORDER}", said, status=404)
+
+    with pytest.raises(Refusal) as caught:
+        await door(staff("support_1", "order_verification"), f"/v1/orders/{ORDER}")
+
+    refusal = caught.value
+    whole = orjson.dumps(
+        [refusal.status, refusal.code, refusal.title, refusal.detail, refusal.errors]
+    ).decode()
+    assert (refusal.status, refusal.code) == (404, "order_not_found")
+    assert refusal.detail == f"no order {ORDER}"
+    assert SECRET not in whole
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, {"code": "oops", "detail": SECRET}),
+        (404, {"detail": SECRET}),
+        (418, [SECRET]),
+        (502, SECRET),
+    ],
+)
+async def test_what_is_no_problem_document_is_not_passed_on(door, behind, status, body) -> None:
+    behind.says("orders", f"/v1/orders/{ORDER}", body, status=status)
+
+    with pytest.raises(Refusal) as caught:
+        await door(staff("support_1", "order_verification"), f"/v1/orders/{ORDER}")
+
+    assert SECRET not in f"{caught.value} {caught.value.detail} {caught.value.errors}"
+    assert caught.value.status == 503
+
+
+@pytest.mark.parametrize("code", [SECRET, "Gone!", "", 7, None, ["gone"]])
+async def test_a_code_that_is_none_is_replaced(door, behind, code: Any) -> None:
+    behind.says("orders", f"/v1/orders/{ORDER}", {"code": code, "title": [SECRET]}, status=409)
+
+    with pytest.raises(Refusal) as caught:
+        await door(staff("support_1", "order_verification"), f"/v1/orders/{ORDER}")
+
+    assert (caught.value.status, caught.value.code) == (409, "refused")
+    assert SECRET not in caught.value.title

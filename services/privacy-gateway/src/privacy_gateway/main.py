@@ -6,7 +6,7 @@ A gap in the policy, a contract that does not fit it, or a missing setting stops
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,11 @@ from privacy_gateway.domain.staff.entrance import Entrance
 from privacy_gateway.domain.staff.passwords import Passwords
 from privacy_gateway.domain.tokens.authenticator import Authenticator
 from privacy_gateway.domain.tokens.exchange import TokenExchange
+from privacy_gateway.domain.tokens.id_token import IdTokens
 from privacy_gateway.domain.tokens.identity import Identities
 from privacy_gateway.domain.tokens.introspection import Introspection
 from privacy_gateway.domain.tokens.jose import TokenSigner
+from privacy_gateway.domain.tokens.provider_staff import ProviderStaff
 from privacy_gateway.domain.tokens.revocation import Revocations
 from privacy_gateway.domain.tokens.sessions import CustomerSessions
 from privacy_gateway.domain.vault.data_keys import DataKeys
@@ -195,17 +197,8 @@ def _app(parts: Parts) -> FastAPI:
         openapi_url=None,
     )
     problems.install(app)
-    app.state.settings = parts.settings
-    app.state.policies = parts.policies
-    app.state.vault = parts.vault
-    app.state.audit = parts.audit
-    app.state.records = parts.records
-    app.state.services = parts.services
-    app.state.webhooks = parts.webhooks
-    app.state.mail = parts.mail
-    app.state.revocations = parts.revocations
-    app.state.database = parts.database
-    app.state.budgets = parts.budgets
+    for part in fields(parts):  # where the routes find them
+        setattr(app.state, part.name, getattr(parts, part.name))
     app.state.means = Means(
         database=parts.database,
         policies=parts.policies,
@@ -221,6 +214,12 @@ def _app(parts: Parts) -> FastAPI:
         audit=parts.audit,
         policy=lambda: parts.policy,
     )
+    identities = Identities(
+        signer=parts.signer,
+        revocations=parts.revocations,
+        database=parts.database,
+        provider=_provider(parts),
+    )
     exchange = TokenExchange(
         signer=parts.signer,
         revocations=parts.revocations,
@@ -230,14 +229,12 @@ def _app(parts: Parts) -> FastAPI:
         work=Work(parts.services, policy=lambda: parts.policy),
         budgets=parts.budgets,
         telling=parts.telling,
+        identities=identities,
     )
     app.include_router(staff.router(entrance))
     introspection = Introspection(parts.signer, parts.revocations, policy=lambda: parts.policy)
     app.include_router(
         grants.router(exchange=exchange, introspection=introspection, signer=parts.signer)
-    )
-    identities = Identities(
-        signer=parts.signer, revocations=parts.revocations, database=parts.database
     )
     app.include_router(privacy.router(identities))
     own = (audit, break_glass, budgets, directory, disclosures, events, messages, notice, partners)
@@ -269,7 +266,9 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             await running.enter_async_context(succession.following())
             running.callback(parts.budgets.close)
             await running.enter_async_context(parts.services)
-            await _apply_staff(parts)
+            if settings.staff_file is not None:
+                entries = staff_file.read(settings.staff_file, roles=parts.policy.staff_roles())
+                await staff_file.apply(parts.database, entries, parts.passwords, clock=time.time)
             await running.enter_async_context(parts.revocations.following())
             await running.enter_async_context(parts.telling.following())
             yield
@@ -277,11 +276,22 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
     return lifespan
 
 
-async def _apply_staff(parts: Parts) -> None:
-    path = parts.settings.staff_file
-    if path is None:
-        return
-    policy = parts.policy
-    roles = [role for role in policy.file.roles if policy.kind_of(role) == "staff"]
-    entries = staff_file.read(path, roles=roles)
-    await staff_file.apply(parts.database, entries, parts.passwords, clock=time.time)
+def _provider(parts: Parts) -> ProviderStaff | None:
+    settings = parts.settings
+    issuer, audience, path = settings.openid_issuer, settings.openid_audience, settings.staff_file
+    if issuer is None or audience is None or path is None:
+        return None
+    return ProviderStaff(
+        IdTokens.at(
+            issuer,
+            audience=audience,
+            groups_claim=settings.openid_groups_claim,
+            allowed=AllowedAddresses.read(settings.openid_allowed_addresses),
+        ),
+        groups=staff_file.read_groups(path, roles=parts.policy.staff_roles()),
+        revocations=parts.revocations,
+        database=parts.database,
+        audit=parts.audit,
+        policy=lambda: parts.policy,
+        clock=time.time,
+    )

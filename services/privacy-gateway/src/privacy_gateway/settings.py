@@ -45,11 +45,26 @@ class Settings(BaseSettings):
     allowed_delivery_addresses: str = ""
     cors_origins: tuple[str, ...] = ()
     staff_file: Path | None = None
+    # The company's identity provider, if staff sign in there: its issuer, our client id with it,
+    # the claim that names somebody's groups; and addresses beyond the public internet where it may
+    # be, as exact `ip:port`.
+    openid_issuer: str | None = None
+    openid_audience: str | None = None
+    openid_groups_claim: str = "groups"
+    openid_allowed_addresses: str = ""
 
     @field_validator("data_protection_mail")
     @classmethod
     def _is_a_mailbox(cls, text: str) -> str:
         return validate_email(text, check_deliverability=False).ascii_email or text
+
+    @model_validator(mode="after")
+    def _provider_is_whole(self) -> Self:
+        if (self.openid_issuer is None) != (self.openid_audience is None):
+            raise ValueError("an identity provider needs both its issuer and our audience")
+        if self.openid_issuer is not None and self.staff_file is None:
+            raise ValueError("who works here is what the staff file says of the provider's groups")
+        return self
 
     @model_validator(mode="after")
     def _customers_stand_behind(self) -> Self:

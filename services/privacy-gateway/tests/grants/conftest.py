@@ -7,6 +7,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import asyncpg
 import httpx
@@ -34,6 +35,7 @@ HERE = Path(__file__).parents[2]
 SERVICES = ("customers", "orders", "logistics-adapter")
 PASSWORD = "correct horse battery"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 # Who works in these tests, by username: (roles, sites).
 STAFF = {
@@ -88,12 +90,12 @@ def staff_file(secrets_dir):
     path = secrets_dir / "staff.json"
     path.touch(mode=0o600)
 
-    def write(staff: dict[str, tuple[list[str], list[str]]]) -> Path:
+    def write(staff: dict[str, tuple[list[str], list[str]]], groups) -> Path:
         listed = [
             {"username": name, "roles": roles, "sites": sites, "password_hash": hashed}
             for name, (roles, sites) in staff.items()
         ]
-        path.write_text(json.dumps({"staff": listed}))
+        path.write_text(json.dumps({"staff": listed, "groups": groups}))
         return path
 
     return write
@@ -116,14 +118,14 @@ class Gateway:
         identity = (await self.sign_in(username))["identity_token"]
         return await self.exchange(identity, purpose, work, **detail)
 
-    async def exchange(self, identity, purpose, work=None, **detail):
+    async def exchange(self, identity, purpose, work=None, *, kind=ACCESS_TOKEN, **detail):
         asked = {"type": "privity_access", "purpose": purpose} | detail
         if work is not None:
             asked["work"] = work
         form = {
             "grant_type": EXCHANGE,
             "subject_token": identity,
-            "subject_token_type": ACCESS_TOKEN,
+            "subject_token_type": kind,
             "authorization_details": json.dumps([asked]),
         }
         return await self.client.post("/v1/token", data=form)
@@ -197,7 +199,7 @@ async def new_gateway(databases, secrets_dir, staff_file, house, mail_sink):
     }
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(*, staff=STAFF, **changes):
+        async def start(*, staff=STAFF, groups=MappingProxyType({}), **changes):
             said = {
                 "secrets_dir": secrets_dir,
                 "policy_dir": HERE / "policy",
@@ -208,7 +210,7 @@ async def new_gateway(databases, secrets_dir, staff_file, house, mail_sink):
                 "smtp_require_tls": False,
                 "mail_sender": "shop@example.org",
                 "data_protection_mail": "privacy@shop.example",
-                "staff_file": staff_file(staff),
+                "staff_file": staff_file(staff, dict(groups)),
             }
             port = await listening(create_app(Settings(**urls, **said | changes)), stack)
             client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)

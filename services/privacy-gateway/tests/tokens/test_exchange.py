@@ -26,6 +26,7 @@ from privacy_gateway.domain.staff.passwords import Passwords
 from privacy_gateway.domain.tokens import minting
 from privacy_gateway.domain.tokens.authenticator import Authenticator
 from privacy_gateway.domain.tokens.exchange import TokenExchange
+from privacy_gateway.domain.tokens.identity import Identities
 from privacy_gateway.domain.tokens.introspection import Introspection
 from privacy_gateway.domain.tokens.jose import InvalidToken, TokenSigner
 from privacy_gateway.domain.work import Work
@@ -65,6 +66,7 @@ async def door(serve, database, signer, revocations, log, services, budgets):
         work=Work(services, policy=lambda: policy),
         budgets=budgets,
         telling=Telling(database, NO_MAIL, to="privacy@shop.example"),
+        identities=Identities(signer=signer, revocations=revocations, database=database),
     )
     entrance = Entrance(
         database=database,

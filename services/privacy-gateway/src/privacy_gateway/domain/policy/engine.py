@@ -53,6 +53,9 @@ class Policy:
         rule = self.file.roles.get(role)
         return rule.kind if rule else None
 
+    def staff_roles(self) -> list[str]:
+        return [name for name, role in self.file.roles.items() if role.kind == "staff"]
+
     def clauses(self, purpose: str) -> tuple[str, ...]:
         return self._clauses.get(purpose, ())
 

@@ -5,7 +5,11 @@ and whoever is not no longer works here. Passwords stand in files of their own, 
 hashes; they are never in the environment.
 
     {"staff": [{"username": "kim", "roles": ["warehouse"], "sites": ["main"],
-                "password_file": "kim.password"}]}
+                "password_file": "kim.password"}],
+     "groups": {"warehouse-north": {"roles": ["warehouse"], "sites": ["north"]}}}
+
+`groups` are those of the company's identity provider, where there is one: who signs in there works
+here in the roles and at the sites of their groups.
 """
 
 import re
@@ -40,20 +44,45 @@ class Entry:
     password_hash: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What a group of the identity provider gives to whoever is in it."""
+
+    roles: tuple[str, ...]
+    sites: tuple[str, ...]
+
+
 def read(path: Path, *, roles: Collection[str]) -> list[Entry]:
     """`roles` are those that staff can have. Raises StaffFileError."""
+    listed = _content(path)["staff"]
+    entries = [_entry(item, f"entry {n}", path.parent, roles) for n, item in enumerate(listed)]
+    if len({entry.username for entry in entries}) != len(entries):
+        raise StaffFileError(f"{path.name} lists somebody twice")
+    return entries
+
+
+def read_groups(path: Path, *, roles: Collection[str]) -> dict[str, Group]:
+    """In the order of the file. Raises StaffFileError."""
+    groups = {}
+    for name, item in _content(path)["groups"].items():
+        place = f"group {name!r}"
+        if not isinstance(item, dict) or item.keys() != {"roles", "sites"}:
+            raise StaffFileError(f"{place}: roles and sites")
+        groups[name] = Group(*_roles_and_sites(item, place, roles))
+    return groups
+
+
+def _content(path: Path) -> dict[str, Any]:
     _require_private(path)
     try:
         content = strict_json.parse_object(path.read_bytes(), max_bytes=_MAX_BYTES)
     except Malformed as exc:
         raise StaffFileError(f"{path.name} cannot be read: {exc.errors}") from None
-    listed = content.get("staff")
-    if content.keys() != {"staff"} or not isinstance(listed, list):
-        raise StaffFileError(f'{path.name} is {{"staff": [...]}}')
-    entries = [_entry(item, f"entry {n}", path.parent, roles) for n, item in enumerate(listed)]
-    if len({entry.username for entry in entries}) != len(entries):
-        raise StaffFileError(f"{path.name} lists somebody twice")
-    return entries
+    content.setdefault("groups", {})
+    kinds = {name: type(value) for name, value in content.items()}
+    if kinds != {"staff": list, "groups": dict}:
+        raise StaffFileError(f'{path.name} is {{"staff": [...]}}, perhaps with "groups": {{...}}')
+    return content
 
 
 async def apply(
@@ -104,16 +133,23 @@ def _entry(item: Any, place: str, folder: Path, roles: Collection[str]) -> Entry
         raise StaffFileError(f"{place}: not a username")
     if not isinstance(active, bool):
         raise StaffFileError(f"{place}: active is true or false")
-    theirs, sites = _names(item["roles"], place), _names(item["sites"], place)
-    if not set(theirs) <= set(roles):
-        raise StaffFileError(f"{place}: a role that staff cannot have")
-    if not all(SITE.fullmatch(site) for site in sites):
-        raise StaffFileError(f"{place}: not the name of a site")
+    theirs, sites = _roles_and_sites(item, place, roles)
     if ("password_file" in item) == ("password_hash" in item):
         raise StaffFileError(f"{place}: either password_file or password_hash")
     given = item.get("password_hash")
     password = _password(folder / str(item["password_file"]), place) if given is None else None
     return Entry(username, theirs, sites, active, password, None if given is None else str(given))
+
+
+def _roles_and_sites(
+    item: dict[str, Any], place: str, roles: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    theirs, sites = _names(item["roles"], place), _names(item["sites"], place)
+    if not set(theirs) <= set(roles):
+        raise StaffFileError(f"{place}: a role that staff cannot have")
+    if not all(SITE.fullmatch(site) for site in sites):
+        raise StaffFileError(f"{place}: not the name of a site")
+    return theirs, sites
 
 
 def _names(value: Any, place: str) -> tuple[str, ...]:

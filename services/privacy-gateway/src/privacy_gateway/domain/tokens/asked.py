@@ -13,6 +13,7 @@ from privity_rest import Malformed, Refusal
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105  # a name
 JWT = "urn:ietf:params:oauth:token-type:jwt"
+ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105  # a name
 DETAIL = "privity_access"
 
 _PARAMETERS = frozenset(
@@ -84,7 +85,8 @@ def check_parameters(form: Mapping[str, str]) -> None:
         raise InvalidRequest("unknown_parameter")
     if form.get("grant_type") != GRANT_TYPE:
         raise UnsupportedGrantType("token_exchange_only")
-    if form.get("subject_token_type") not in {ACCESS_TOKEN, JWT} or "subject_token" not in form:
+    known = {ACCESS_TOKEN, JWT, ID_TOKEN}
+    if form.get("subject_token_type") not in known or "subject_token" not in form:
         raise InvalidRequest("subject_token")
     if form.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
         raise InvalidRequest("requested_token_type")

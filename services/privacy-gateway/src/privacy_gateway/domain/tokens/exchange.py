@@ -54,6 +54,7 @@ class TokenExchange:
         work: Work,
         budgets: Budgets,
         telling: Telling,
+        identities: Identities,
     ) -> None:
         """`policy` gives the version in force."""
         self._signer = signer
@@ -64,15 +65,20 @@ class TokenExchange:
         self._work = work
         self._budgets = budgets
         self._telling = telling
-        self._identities = Identities(signer=signer, revocations=revocations, database=database)
+        self._identities = identities
 
     async def exchange(
         self, form: Mapping[str, str], *, request_id: str, now: float
     ) -> dict[str, Any]:
         """The answer of RFC 8693, section 2.2.1; raises OAuthRefusal."""
         asking.check_parameters(form)
-        identity = self._identities.claims(form["subject_token"], now=now)
         asked = asking.read(form["authorization_details"])
+        identity = await self._identities.of(
+            form["subject_token"],
+            from_provider=form["subject_token_type"] == asking.ID_TOKEN,
+            request_id=request_id,
+            now=now,
+        )
         async with self._database.transaction() as tx:
             member = await directory.find(tx, identity.subject)
         policy = self._policy()
@@ -191,13 +197,11 @@ class TokenExchange:
 
         Ending an identity token ends every grant that came from it.
         """
-        for audience in (minting.ACCESS, minting.EXCHANGE):
-            try:
-                claims = self._signer.verify(untrusted_token, audience=audience, now=now)
-            except InvalidToken:
-                continue
-            if claims.kind == "staff_identity" and claims.session is not None:
-                await self._revocations.revoke("session", claims.session, now=now)
+        try:
+            claims = self._signer.verify(untrusted_token, audience=minting.ACCESS, now=now)
+        except InvalidToken:
+            await self._identities.end(untrusted_token, now=now)
+        else:
             await self._revocations.revoke("token", claims.token_id, now=now)
 
 

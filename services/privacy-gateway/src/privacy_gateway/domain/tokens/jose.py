@@ -111,9 +111,9 @@ class TokenSigner:
     def verify(self, untrusted_token: str | bytes, *, audience: str, now: float) -> Claims:
         """Raises InvalidToken, and never says which check it was: the log line has the same."""
         token = untrusted_token.encode() if isinstance(untrusted_token, str) else untrusted_token
-        header, payload, signature = _parts(token)
+        header, payload, signature = parts(token)
         self._check_signature(token, header, signature)
-        return self._claims(_object(payload), audience=audience, now=now)
+        return self._claims(members(payload), audience=audience, now=now)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys (RFC 7517), for whoever wants to check a token of ours."""
@@ -194,15 +194,17 @@ def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _parts(token: bytes) -> tuple[dict[str, Any], bytes, bytes]:
+def parts(token: bytes, *, longest: int = MAX_TOKEN_BYTES) -> tuple[dict[str, Any], bytes, bytes]:
+    """Header, payload and signature of a compact token. Raises InvalidToken."""
     segments = token.split(b".")
-    if len(token) > MAX_TOKEN_BYTES or len(segments) != 3:
+    if len(token) > longest or len(segments) != 3:
         raise InvalidToken
     header, payload, signature = map(_decode, segments)
-    return _object(header), payload, signature
+    return members(header), payload, signature
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def members(raw: bytes) -> dict[str, Any]:
+    """An object in which no member stands twice. Raises InvalidToken."""
     try:
         return strict_json.parse_object(raw)
     except Malformed:

@@ -46,6 +46,8 @@ STAFF = {
     "engineer": (["engineer_on_call"], []),
     "officer": (["data_protection_officer"], []),
     "passing": (["support_1"], ["north"]),  # loses the role in a test
+    "leaving": (["support_1", "warehouse"], ["north"]),  # and does not come back
+    "spending": (["engineer_on_call"], []),
     "moving": (["support_1", "warehouse"], ["north"]),  # and comes back
     **{f"busy{n}": (["support_1", "warehouse"], ["north"]) for n in range(8)},
 }

@@ -71,7 +71,7 @@ class ShipmentView(Contract, subject="subject_id", scope="order/order_id"):
     tracking: list[TrackingView]
 
 
-class ShipmentSummary(Contract, subject="subject_id"):
+class ShipmentSummary(Contract, subject="subject_id", scope="order/order_id"):
     """One line of a list: nothing sealed, since nobody reads fifty addresses at a glance."""
 
     id: ShipmentId

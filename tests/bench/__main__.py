@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
+import decision
 import httpx
 import psutil
 
@@ -247,6 +248,7 @@ def main() -> None:
             )
             _compare(urls, Path(file.name), asked)
             _costs(stack, plain, Path(file.name), asked)
+    decision.show()
 
 
 if __name__ == "__main__":

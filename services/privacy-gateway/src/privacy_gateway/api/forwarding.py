@@ -22,7 +22,7 @@ from privacy_gateway.domain.intake.card_numbers import (
 )
 from privacy_gateway.domain.intake.strict_json import parse
 from privacy_gateway.domain.passage.contracts import ContractsInForce
-from privacy_gateway.domain.passage.inbound import Inbound
+from privacy_gateway.domain.passage.inbound import NOT_YOURS, Inbound
 from privacy_gateway.domain.passage.journey import Journey
 from privacy_gateway.domain.passage.outbound import Outbound
 from privacy_gateway.domain.tokens.caller import Caller
@@ -175,6 +175,9 @@ class Forwarding:
         return raw.decode("latin-1")
 
     async def _given(self, journey: Journey, answer: UpstreamAnswer) -> tuple[int, bytes | None]:
+        if answer.status == 404 and "{" in (journey.route.scope or ""):
+            # Somebody else's is refused before the service hears of it: nothing looks the same.
+            raise NotFound(NOT_YOURS)
         if answer.status >= 400:
             raise relayed(answer)
         if answer.status == 204 or not answer.body:

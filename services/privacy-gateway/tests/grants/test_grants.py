@@ -107,6 +107,17 @@ async def test_who_takes_a_case_has_its_grant_at_once(gateway, kim, an_order):
     assert (await gateway.get(order.path, headers)).status_code == 200
 
 
+async def test_who_takes_a_case_from_the_queue_keeps_the_grant_they_get_for_it(
+    gateway, kim, an_order
+):
+    order = await an_order(assignee=kim)
+    headers = await gateway.grant("kim", "enquiries", f"case/{order.case}")
+
+    assert (await gateway.tell("case.assigned", case_id=order.case)).status_code == 202
+
+    assert (await gateway.get(order.path, headers)).status_code == 200
+
+
 async def test_who_has_the_case_since_keeps_their_grant(gateway, an_order, house):
     lee = (await gateway.sign_in("lee"))["staff_id"]
     order = await an_order(assignee=lee)

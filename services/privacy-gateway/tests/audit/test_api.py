@@ -340,6 +340,7 @@ def test_no_address_holds_a_persons_id():
 
     assert sorted(paths) == [
         "/v1/audit/records/{record_id}",
+        "/v1/audit/records/{record_id}/explanation",
         "/v1/audit/searches",
         "/v1/my/accesses",
     ]

@@ -43,7 +43,7 @@ contracts: setup
 	@$(BIN)/python -m privity_deploy.house.contracts
 
 test: setup
-	@$(BIN)/pytest $(TESTS)
+	@$(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
 
 .PHONY: demo bench torture
 # The whole story step by step; opens a shop of its own when none is running.

@@ -26,20 +26,6 @@ Household = tuple[Customer, dict[str, str]]
 """Somebody, and the ids of what the shop has of them."""
 
 
-FIGURES: list[str] = []
-
-
-@pytest.fixture
-def record_figures() -> Callable[[str], None]:
-    """For what was measured on the way; told at the end of the run, never asserted on."""
-    return FIGURES.append
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in FIGURES:
-        terminalreporter.write_line(line)
-
-
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     with lent_stack(ROOT) as running:

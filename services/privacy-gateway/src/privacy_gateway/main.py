@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from privacy_gateway.api import (
+    accesses,
     audit,
     break_glass,
     budgets,
@@ -237,8 +238,8 @@ def _app(parts: Parts) -> FastAPI:
         grants.router(exchange=exchange, introspection=introspection, signer=parts.signer)
     )
     app.include_router(privacy.router(identities))
-    own = (audit, break_glass, budgets, directory, disclosures, events, messages, notice, partners)
-    for routes in (*own, recipients, schemas, support):
+    own = (accesses, audit, break_glass, budgets, directory, disclosures, events, messages)
+    for routes in (*own, notice, partners, recipients, schemas, support):
         app.include_router(routes.router)
     return app
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
-from privacy_gateway.api import audit
+from privacy_gateway.api import accesses, audit
 from privacy_gateway.domain.audit import leaf
 from privacy_gateway.domain.audit.filters import Filters
 from privacy_gateway.domain.audit.query import Records
@@ -78,6 +78,7 @@ def door(log, records, vault):
     app.state.vault = vault
     app.state.policies = PolicyInForce(POLICY.parent)
     app.include_router(audit.router)
+    app.include_router(accesses.router)
     return Arriving(app)
 
 
@@ -281,6 +282,26 @@ async def test_somebody_elses_cursor_is_refused(api, log, reading, customer):
     assert answer.json()["code"] == "bad_cursor"
 
 
+async def test_what_was_done_as_one_piece_of_work_is_found(
+    api, log, records, vault, reading, customer, clerk, auditor
+):
+    order = ids.mint("ord")
+    await vault.seal(
+        customer, f"order/{order}", [("user.name", "Ada")], classes={"user.name": "delivery"}
+    )
+    [hit] = await log.record([reading(work=f"order/{order}")])
+    await log.record([reading(), reading(work=f"order/{ids.mint('ord')}")])
+
+    answer = await api(staff(auditor), {"work": f"order/{order}"})
+    nobodys = await api(staff(auditor), {"work": f"order/{ids.mint('ord')}"})
+
+    assert [each["id"] for each in answer.json()["records"]] == [hit.record_id]
+    assert nobodys.status_code == 422
+    assert nobodys.json()["errors"] == [{"field": "/work", "code": "work_of_nobody"}]
+    about = await recorded(records, subject=customer, actor=auditor)
+    assert about[0]["kind"] == "audit_read"
+
+
 async def test_nothing_is_answered_that_cannot_be_recorded(
     door, api, store, new_process, vault, auditor, customer
 ):
@@ -336,7 +357,7 @@ async def test_an_opening_moved_to_another_tag_names_nobody(
 
 
 def test_no_address_holds_a_persons_id():
-    paths = [route.path for route in audit.router.routes]
+    paths = [route.path for router in (audit.router, accesses.router) for route in router.routes]
 
     assert sorted(paths) == [
         "/v1/audit/records/{record_id}",

@@ -11,7 +11,7 @@ from privacy_gateway.clients.line import for_driver
 from privacy_gateway.domain.audit.cursor import BadCursor
 from privacy_gateway.domain.audit.filters import Filters, Month, statement
 from privacy_gateway.domain.audit.log import AuditLog, StoreUnavailable
-from privacy_gateway.domain.audit.query import Records
+from privacy_gateway.domain.audit.query import Records, WorkOfNobody
 from privacy_gateway.domain.vault.data_keys import DataKeys
 from privacy_gateway.domain.vault.key_cache import Place
 from privacy_gateway.domain.vault.vault import Vault
@@ -85,7 +85,15 @@ async def test_what_a_service_did_to_somebody_is_found(log, records, reading, cu
 
 @pytest.mark.parametrize(
     "asked",
-    [{"purpose": "delivery"}, {"kind": "disclosure"}, {"decision": "refuse"}],
+    [
+        {"purpose": "delivery"},
+        {"kind": "disclosure"},
+        {"decision": "refuse"},
+        {"role": "dispatch"},
+        {"service": "logistics-adapter"},
+        {"recipient": "rcp_0000000000000000000000000a"},
+        {"work": "site/north"},
+    ],
     ids=lambda asked: next(iter(asked)),
 )
 async def test_each_filter_finds_what_it_names_alone_and_together(
@@ -144,6 +152,40 @@ async def test_a_rare_category_is_found_stretch_by_stretch(
     assert found == by_two == made[::-1]
     assert 6 <= pages <= 8
     records.close()
+
+
+async def test_work_is_found_for_the_customer_and_for_whoever_did_it(
+    log, records, reading, customer, clerk
+):
+    """A record about a customer has it under the customer's key, one about nobody the actor's."""
+    case = f"case/{ids.mint('cas')}"
+    [seen, granted] = await log.record(
+        [
+            reading(work=case),
+            reading(work=case, kind="grant", subject=None, scope=None, resource=None, fields=()),
+        ]
+    )
+    await log.record([reading(), reading(work=f"case/{ids.mint('cas')}")])
+
+    about = await records.search(Filters(subject=customer, work=case), now=NOW)
+    by = await records.search(Filters(actor=clerk, work=case), now=NOW)
+    both = await records.search(Filters(actor=clerk, subject=customer, work=case), now=NOW)
+
+    assert ids_of(about) == ids_of(both) == [seen.record_id]
+    assert ids_of(by) == [granted.record_id]
+    with pytest.raises(WorkOfNobody):
+        await records.search(Filters(work=case), now=NOW)
+
+
+async def test_no_other_member_of_a_leaf_passes_for_the_one_that_is_asked_for(
+    log, records, reading, customer
+):
+    """Names of fields stand in leaves too."""
+    await log.record([reading(("service", "user.name", "mask"), ("orders", "user.name", "mask"))])
+
+    page = await records.search(Filters(subject=customer, service="orders"), now=NOW)
+
+    assert ids_of(page) == []
 
 
 async def test_since_is_included_and_until_is_not(at, records, reading, customer):
@@ -311,6 +353,8 @@ async def test_a_store_that_does_not_answer_is_said_to_be_so(store, vault):
         Filters(purpose="delivery"),
         Filters(decision="refuse"),
         Filters(kind="disclosure"),
+        Filters(actor="svc_orders"),
+        Filters(subject="x", role="dispatch", service="orders"),
         Filters(),
     ],
     ids=lambda filters: (

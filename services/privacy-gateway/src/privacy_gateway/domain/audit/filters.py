@@ -1,12 +1,15 @@
 """What can be asked of the records, and the one statement that finds it, newest first.
 
 A person's records are few, whatever else is asked: their index is walked and the rest filtered.
+What no column holds is looked for in the leaf itself: it is canonical JSON whose values hold no
+quotation mark, so a member is found as the bytes that it is written as.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from privacy_gateway.domain.audit import leaf
 from privacy_gateway.domain.audit.cursor import Position
 
 COLUMNS = (
@@ -27,21 +30,46 @@ class Filters:
     category: str | None = None
     decision: str | None = None
     kind: str | None = None
+    role: str | None = None
+    recipient: str | None = None
+    service: str | None = None
+    work: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 
+    @property
+    def persons(self) -> list[str]:
+        """Whose tags it takes to ask this."""
+        named = [self.subject] if self.subject is not None else []
+        if self.actor is not None and leaf.is_person(self.actor) and self.actor not in named:
+            named.append(self.actor)
+        return named
+
+    @property
+    def persons_work(self) -> str | None:
+        """The id in `work`, if it stands there as a tag."""
+        return None if self.work is None else leaf.id_in(self.work)
+
+    @property
+    def in_no_index(self) -> bool:
+        """Whether something is asked that leaves any number of records to look through."""
+        rest = (self.category, self.role, self.recipient, self.service, self.work)
+        return any(each is not None for each in rest)
+
 
 class Month(NamedTuple):
-    """The tags that the subject and the actor have in one month; nothing for who is not asked."""
+    """The tags that the subject and the actor have in one month, and the work as leaves of that
+    month have it, under the subject's key or the actor's; nothing for what is not asked."""
 
     subject: str | None
     actor: str | None
+    works: tuple[bytes | None, bytes | None] = (None, None)
 
 
 def statement(
     filters: Filters, months: list[Month] | None, position: Position | None, limit: int
 ) -> tuple[Any, ...]:
-    """The statement and its parameters, for all filters but a category alone."""
+    """The statement and its parameters, for what an index finds."""
     asked = _Conditions()
     # An expression is in no index: with a person, that leaves the person's.
     apart = "" if months is None else " || ''"
@@ -53,18 +81,23 @@ def statement(
     asked.add_equal(f"purpose{apart}", filters.purpose)
     asked.add_equal(f"kind{apart}", filters.kind)
     asked.add_decision(filters.decision)
-    if filters.category is not None:
-        asked.add(f"categories @> ARRAY[{asked.holding(filters.category)}::text]")
+    asked.add_the_rest(filters)
     order = f"{NEWEST_FIRST} LIMIT {limit:d}"
-    found = f"SELECT {COLUMNS} FROM records WHERE {asked} {order}"  # noqa: S608  # only constants and $n
     if months is None:
+        found = f"SELECT {COLUMNS} FROM records WHERE {asked} {order}"  # noqa: S608  # only constants and $n
         return (found, *asked.arguments)
+    if filters.persons_work is not None:
+        asked.add("(position(months.work in leaf) > 0 OR position(months.other_work in leaf) > 0)")
     subjects = asked.holding([month.subject for month in months])
     actors = asked.holding([month.actor for month in months])
+    works = asked.holding([month.works[0] for month in months])
+    others = asked.holding([month.works[1] for month in months])
+    found = f"SELECT {COLUMNS} FROM records WHERE {asked} {order}"  # noqa: S608  # as above
     # Month by month, so that each part reads its index from the newest end and stops.
     by_month = (
-        f"SELECT found.* FROM unnest({subjects}::text[], {actors}::text[])"  # noqa: S608  # as above
-        f" AS months (subject, actor) CROSS JOIN LATERAL ({found}) AS found {order}"
+        f"SELECT found.* FROM unnest({subjects}::text[], {actors}::text[], {works}::bytea[],"  # noqa: S608  # as above
+        f" {others}::bytea[]) AS months (subject, actor, work, other_work)"
+        f" CROSS JOIN LATERAL ({found}) AS found {order}"
     )
     return (by_month, *asked.arguments)
 
@@ -72,24 +105,27 @@ def statement(
 def stretch(
     filters: Filters, position: Position | None, limit: int, *, length: int
 ) -> tuple[Any, ...]:
-    """For a category without a person: what a stretch of so many records holds of it.
+    """For what no index finds, without a person: what a stretch of so many records holds of it.
 
     Most categories are in most records and some in hardly any: no index serves both. A stretch
     costs the same for either. The last row, without a leaf, says where it ended if it was full.
     """
     asked = _Conditions()
     asked.add_times(filters, position)
+    asked.add_equal("actor_tag", filters.actor)
     asked.add_equal("purpose", filters.purpose)
     asked.add_equal("kind", filters.kind)
     asked.add_decision(filters.decision)
-    category = asked.holding(filters.category)
+    hits = _Conditions(asked.arguments)
+    hits.add_the_rest(filters)
     return (
-        f"WITH walked AS MATERIALIZED (SELECT id, recorded_at, categories FROM records"  # noqa: S608
+        f"WITH walked AS MATERIALIZED (SELECT id, recorded_at, {hits} AS hit FROM records"  # noqa: S608
         f" WHERE {asked} {NEWEST_FIRST} LIMIT {length:d}),"
-        f" hits AS (SELECT id FROM walked WHERE categories @> ARRAY[{category}::text]"
+        f" hits AS (SELECT id, recorded_at FROM walked WHERE hit"
         f" {NEWEST_FIRST} LIMIT {limit:d}),"
         f" ended AS (SELECT id, recorded_at FROM walked ORDER BY recorded_at, id LIMIT 1)"
-        f" SELECT {COLUMNS} FROM records WHERE id IN (SELECT id FROM hits)"
+        f" SELECT {COLUMNS} FROM records"
+        f" WHERE (id, recorded_at) IN (SELECT id, recorded_at FROM hits)"
         f" UNION ALL SELECT id, recorded_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL"
         f" FROM ended WHERE (SELECT count(*) FROM walked) = {length:d}"
         f" ORDER BY recorded_at DESC, id DESC, kind NULLS LAST",
@@ -100,9 +136,9 @@ def stretch(
 class _Conditions:
     """Conditions and the parameters that they hold."""
 
-    def __init__(self) -> None:
+    def __init__(self, arguments: list[object] | None = None) -> None:
         self._all: list[str] = []
-        self.arguments: list[object] = []
+        self.arguments: list[object] = [] if arguments is None else arguments
 
     def __str__(self) -> str:
         return " AND ".join(self._all) or "true"
@@ -132,3 +168,15 @@ class _Conditions:
         if position is not None:
             at, record_id = self.holding(position.recorded_at), self.holding(position.record_id)
             self.add(f"(recorded_at, id) < ({at}, {record_id})")
+
+    def add_the_rest(self, filters: Filters) -> None:
+        """What no index of all records has."""
+        self.add_equal("role", filters.role)
+        if filters.category is not None:
+            self.add(f"categories @> ARRAY[{self.holding(filters.category)}::text]")
+        plain = None if filters.persons_work is not None else filters.work
+        members = {"recipient": filters.recipient, "service": filters.service, "work": plain}
+        for name, value in members.items():
+            if value is not None:
+                written = self.holding(leaf.member(name, value))
+                self.add(f"position({written}::bytea in leaf) > 0")

@@ -71,7 +71,7 @@ def tagged_in(access: Access) -> list[tuple[str, str]]:
     if is_person(actor):
         found[actor, actor] = None
     for place in (access.resource, access.work, access.scope):
-        what = place and _id_in(place)
+        what = place and id_in(place)
         if what:
             found[owner, what] = None
     return list(found)
@@ -124,11 +124,18 @@ def write(access: Access, *, record_id: str, at: str, tags: Tags) -> bytes:
 
 
 def _tagged(place: str, owner: str, tags: Tags) -> str:
-    """`order/ord_…` as `order/t1:…`, `ord_…` as `ord/t1:…`, `site/north` as it is."""
-    what = _id_in(place)
-    if what is None:
-        return place
-    return (place[: -len(what)] or f"{what[:3]}/") + tags[owner, what]
+    what = id_in(place)
+    return place if what is None else with_tag(place, what, tags[owner, what])
+
+
+def with_tag(place: str, what: str, tag: str) -> str:
+    """`order/ord_…` as `order/t1:…`, `ord_…` as `ord/t1:…`."""
+    return (place[: -len(what)] or f"{what[:3]}/") + tag
+
+
+def member(name: str, value: str) -> bytes:
+    """As it stands in a leaf. No value holds a quotation mark, so nothing else reads like it."""
+    return f'"{name}":"{value}"'.encode()
 
 
 def parts_of(access: Access) -> list[Access]:
@@ -154,7 +161,7 @@ def read(leaf: bytes) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=20_000)
-def _id_in(place: str) -> str | None:
+def id_in(place: str) -> str | None:
     """The id at the end of `order/ord_…`, `account/cus_…` or `ord_…`, if it points at a person."""
     last = place.rpartition("/")[2]
     return last if ids.is_id(last) and not last.startswith(_NOBODYS) else None

@@ -4,6 +4,7 @@ Columns only find a leaf. What is answered is worked out from the leaf again, an
 columns say something else than its leaf is named as altered instead of being believed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,12 +19,17 @@ from privacy_gateway.domain.audit.log import StoreUnavailable
 from privacy_gateway.domain.audit.openings import Opening
 from privacy_gateway.domain.audit.store import Row
 from privacy_gateway.domain.vault.vault import Vault
+from privity_rest import Unprocessable
 
 LARGEST_PAGE = 200
 _OPENINGS = "SELECT tag, month, sealed FROM openings WHERE tag = ANY($1::text[])"
 _ONE = f"SELECT {COLUMNS} FROM records WHERE id = $1"  # noqa: S608  # constants
 
 _log = structlog.get_logger("privity.audit")
+
+
+class WorkOfNobody(Unprocessable):
+    code, title = "work_of_nobody", "Say also whose work it is, or whom it concerns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class Records:
         months = await self._months(filters, now=now)
         if months == []:
             return Page([], [], None)
-        if filters.category is not None and months is None:
+        if filters.in_no_index and not filters.persons:
             rows = await self._fetch(*stretch(filters, position, limit + 1, length=self._stretch))
             ended = rows.pop() if rows and rows[-1]["leaf"] is None else None
         else:
@@ -99,24 +105,23 @@ class Records:
         return [Opening(*row) for row in await self._fetch(_OPENINGS, tags)] if tags else []
 
     async def _months(self, filters: Filters, *, now: datetime) -> list[Month] | None:
-        """The subject's and the actor's tag, month by month; nothing when neither is asked for."""
-        subject, actor = filters.subject, filters.actor
-        persons = {
-            p for p in (subject, actor) if p is not None and (p == subject or leaf.is_person(p))
-        }
+        """The tags of whoever is asked for, month by month; nothing when nobody is."""
+        persons, what = filters.persons, filters.persons_work
         if not persons:
-            return None if actor is None else [Month(None, actor)]
+            if what is not None:
+                raise WorkOfNobody(errors=[("/work", WorkOfNobody.code)])
+            return None if filters.actor is None else [Month(None, filters.actor)]
         known = [await self._vault.known_since(person) for person in persons]
         begun = [moment for moment in known if moment is not None]
         if len(begun) < len(known):
             return []  # a person without a key has no record, or none that points at them
         # A day's grace: this clock and the one of the database may differ.
         since = max([*begun, filters.since or begun[0]]) - timedelta(days=1)
+        pairs = [(person, person) for person in persons]
+        pairs += [(person, what) for person in persons if what is not None]
         found: list[Month] = []
         for month in _months(since, min(filters.until or now, now) + timedelta(days=1)):
-            tags = await self._vault.tags(month, [(p, p) for p in persons], minting=False)
-            one = None if subject is None else tags[subject, subject]
-            found.append(Month(one, None if actor is None else tags.get((actor, actor), actor)))
+            found.append(_month(filters, await self._vault.tags(month, pairs, minting=False)))
         return found
 
     async def _fetch(self, question: str, *arguments: object) -> list[Any]:
@@ -126,6 +131,19 @@ class Records:
             raise StoreUnavailable(
                 f"the audit store did not answer: {type(exc).__name__}"
             ) from None
+
+
+def _month(filters: Filters, tags: Mapping[tuple[str, str], str | None]) -> Month:
+    subject, actor, work = filters.subject, filters.actor, filters.work
+    what, works = filters.persons_work, []
+    if work is not None and what is not None:
+        held = (tags.get((person, what)) for person in filters.persons)
+        works = [leaf.member("work", leaf.with_tag(work, what, tag)) for tag in held if tag]
+    return Month(
+        None if subject is None else tags[subject, subject],
+        None if actor is None else tags.get((actor, actor), actor),
+        (works[0] if works else None, works[1] if len(works) > 1 else None),
+    )
 
 
 def _believed(row: Any) -> dict[str, Any] | None:

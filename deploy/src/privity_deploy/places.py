@@ -50,7 +50,7 @@ class Places:
             )
 
     def passwords(self) -> dict[str, str]:
-        roles = [r for entry in self.databases.values() for r in (entry.owner, entry.runtime)]
+        roles = [role for entry in self.databases.values() for role in entry.roles]
         return {role: self.secrets.role_password(role) for role in roles}
 
     def url_of(self, process: str) -> str:
@@ -82,6 +82,14 @@ class Places:
     def owner_url(self, database: str) -> str:
         return self._database_url(self.databases[database], self.databases[database].owner)
 
+    def url_apart(self, name: str) -> str:
+        """Of a further role, by database and the role's ending, as in `privity_audit.log`."""
+        database, _, ending = name.partition(".")
+        entry = self.databases[database]
+        if ending not in entry.apart:
+            raise KeyError(name)
+        return self._database_url(entry, entry.role_apart(ending))
+
     def _database_url(self, entry: DatabaseEntry, role: str) -> str:
         password = self.secrets.role_password(role)
         return for_sqlalchemy(self.admin_url, database=entry.name, user=role, password=password)
@@ -99,6 +107,7 @@ class Places:
             "url": self.url_of,
             "runtime_url": self.runtime_url,
             "owner_url": self.owner_url,
+            "url_apart": self.url_apart,
         }
         try:
             return str(named[kind](name))

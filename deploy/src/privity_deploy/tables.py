@@ -62,12 +62,14 @@ def read(processes_file: Path, databases_file: Path) -> Tables:
             raise TableRefused(f"secret {name}: an unusable name, or a kind that is not known")
     return Tables(
         processes=_in_order([_process(entry) for entry in listed.get("process", [])]),
-        databases=tuple(
-            DatabaseEntry(**{**entry, "grants": Grants(entry["grants"])})
-            for entry in entries.get("database", [])
-        ),
+        databases=tuple(_database(entry) for entry in entries.get("database", [])),
         secrets=secrets,
     )
+
+
+def _database(entry: dict[str, Any]) -> DatabaseEntry:
+    apart = tuple(entry.get("apart", ()))
+    return DatabaseEntry(**{**entry, "grants": Grants(entry["grants"]), "apart": apart})
 
 
 def _process(entry: dict[str, Any]) -> Process:

@@ -40,8 +40,10 @@ PEOPLE = 200
 
 
 async def database(admin: str, name: str, grants: Grants) -> str:
-    entry = DatabaseEntry(name=name, owner=f"{name}_owner", runtime=name, grants=grants)
-    passwords = {entry.owner: "o" * 32, entry.runtime: "r" * 32}
+    entry = DatabaseEntry(
+        name=name, owner=f"{name}_owner", runtime=name, grants=grants, apart=("log",)
+    )
+    passwords = dict.fromkeys(entry.roles, "r" * 32) | {entry.owner: "o" * 32}
     await bootstrap(admin, [entry], passwords=passwords)
     folder = Path(privacy_gateway.__file__).parent / "migrations" / name
     owner = for_sqlalchemy(admin, database=name, user=entry.owner, password="o" * 32)

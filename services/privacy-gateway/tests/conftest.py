@@ -35,7 +35,7 @@ def keys_database(make_database):
 
 @pytest.fixture(scope="session")
 def audit_database(make_database):
-    urls = make_database("audit", grants="insert_select")
+    urls = make_database("audit", grants="insert_select", apart=("log",))
     asyncio.run(migrate(urls.owner, MIGRATIONS / "audit"))
     return urls
 

@@ -24,6 +24,8 @@ from sqlalchemy.pool import NullPool
 
 LOCK = 0x6D696772
 VERSION_TABLE = "alembic_version"
+_PARTITIONS = "SELECT relname FROM pg_class WHERE relispartition AND relkind IN ('r', 'p')"
+"""They come and go with time; what they look like is their parent's doing."""
 
 _one_at_a_time = threading.Lock()  # Alembic keeps the current environment in module globals
 
@@ -67,7 +69,15 @@ async def differences(url: str, metadata: MetaData) -> list[Any]:
     engine = create_async_engine(url, poolclass=NullPool)
 
     def compare(connection: Connection) -> list[Any]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+        partitions = set(connection.scalars(text(_PARTITIONS)))
+
+        def is_compared(item: object, name: str | None, kind: str, *_: object) -> bool:
+            return kind != "table" or name not in partitions
+
+        options = {"include_object": is_compared}
+        return list(
+            compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        )
 
     try:
         async with engine.connect() as connection:

@@ -56,11 +56,22 @@ class DatabaseEntry:
     owner: str
     runtime: str
     grants: Grants = Grants.READ_WRITE
+    apart: tuple[str, ...] = ()
+    """Endings of further roles' names. They may sign in; which tables they see, migrations say."""
 
     def __post_init__(self) -> None:
-        for name in (self.name, self.owner, self.runtime):
+        for name in self.roles:
             if not NAME.fullmatch(name):
                 raise UnsafeName(f"not a plain lower-case name: {name!r}")
+        if not NAME.fullmatch(self.name):
+            raise UnsafeName(f"not a plain lower-case name: {self.name!r}")
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return (self.owner, self.runtime, *map(self.role_apart, self.apart))
+
+    def role_apart(self, ending: str) -> str:
+        return f"{self.runtime}_{ending}"
 
 
 async def bootstrap(
@@ -78,7 +89,7 @@ async def bootstrap(
             raise ServerTooOld("PostgreSQL 15 is the oldest that works here")
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
         for entry in databases:
-            for role in (entry.owner, entry.runtime):
+            for role in entry.roles:
                 await _ensure_role(connection, role, passwords[role])
             await _ensure_membership(connection, entry.owner)
             await _ensure_database(connection, entry)
@@ -102,7 +113,7 @@ async def drop(admin_url: str, entry: DatabaseEntry) -> None:
         # Ending someone's connection takes membership in their role.
         await _ensure_membership(connection, entry.runtime)
         await connection.execute(f"DROP DATABASE IF EXISTS {entry.name} WITH (FORCE)")
-        for role in (entry.runtime, entry.owner):
+        for role in reversed(entry.roles):
             await connection.execute(f"DROP ROLE IF EXISTS {role}")
     finally:
         await connection.close()
@@ -151,6 +162,14 @@ async def _ensure_grants(admin_url: str, entry: DatabaseEntry) -> None:
                 f"ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM {entry.runtime}",
                 f"ALTER DEFAULT PRIVILEGES GRANT {tables} ON TABLES TO {entry.runtime}",
                 f"ALTER DEFAULT PRIVILEGES GRANT USAGE, SELECT ON SEQUENCES TO {entry.runtime}",
+                *(
+                    statement
+                    for role in map(entry.role_apart, entry.apart)
+                    for statement in (
+                        f"GRANT CONNECT ON DATABASE {entry.name} TO {role}",
+                        f"GRANT USAGE ON SCHEMA public TO {role}",
+                    )
+                ),
             ):
                 await connection.execute(statement)
     finally:

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,10 +43,14 @@ class DatabaseUrls:
     runtime: str
     owner: str
     admin: str
+    apart: Mapping[str, str]
+    """Of the further roles, by the endings of their names."""
 
 
 class MakeDatabase(Protocol):
-    def __call__(self, name: str, *, grants: str = ...) -> DatabaseUrls: ...
+    def __call__(
+        self, name: str, *, grants: str = ..., apart: tuple[str, ...] = ...
+    ) -> DatabaseUrls: ...
 
 
 @pytest.fixture(scope="session")
@@ -74,12 +78,18 @@ def make_database(postgres_server: ServerForTests) -> Iterator[MakeDatabase]:
     admin_url = postgres_server.admin_url
     made: list[DatabaseEntry] = []
 
-    def make(name: str, *, grants: str = Grants.READ_WRITE) -> DatabaseUrls:
+    def make(
+        name: str, *, grants: str = Grants.READ_WRITE, apart: tuple[str, ...] = ()
+    ) -> DatabaseUrls:
         unique = f"privity_test_{name}_{secrets.token_hex(4)}"
         entry = DatabaseEntry(
-            name=unique, owner=f"{unique}_owner", runtime=unique, grants=Grants(grants)
+            name=unique,
+            owner=f"{unique}_owner",
+            runtime=unique,
+            grants=Grants(grants),
+            apart=apart,
         )
-        passwords = {role: secrets.token_hex(16) for role in (entry.owner, entry.runtime)}
+        passwords = {role: secrets.token_hex(16) for role in entry.roles}
         made.append(entry)
         _run_beside(partial(bootstrap, admin_url, [entry], passwords=passwords))
 
@@ -91,6 +101,7 @@ def make_database(postgres_server: ServerForTests) -> Iterator[MakeDatabase]:
             runtime=url(entry.runtime),
             owner=url(entry.owner),
             admin=for_sqlalchemy(admin_url, database=unique),
+            apart={ending: url(entry.role_apart(ending)) for ending in apart},
         )
 
     yield make

@@ -62,7 +62,7 @@ class Store:
 
 @pytest.fixture(scope="session")
 def faulty_database(make_database):
-    urls = make_database("records", grants="insert_select")
+    urls = make_database("records", grants="insert_select", apart=("log",))
     asyncio.run(migrate(urls.owner, MIGRATIONS / "audit"))
     return urls
 

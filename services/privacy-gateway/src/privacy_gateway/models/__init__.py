@@ -3,7 +3,16 @@ count, recipients and what went to them), `KeyBase` the data keys, `AuditBase` t
 and records have a database each, so that their backups and their roles can differ.
 """
 
-from privacy_gateway.models.audit import Record, TagOpening
+from privacy_gateway.models.audit import (
+    Checkpoint,
+    LogBatch,
+    Process,
+    Record,
+    Sequencing,
+    SignedBatch,
+    TagOpening,
+    Tile,
+)
 from privacy_gateway.models.break_glass import BreakGlass
 from privacy_gateway.models.budgets import (
     BudgetDay,
@@ -25,17 +34,23 @@ __all__ = [
     "BudgetDay",
     "BudgetRaise",
     "BudgetSubject",
+    "Checkpoint",
     "CountedEvent",
     "DataKeyRow",
     "Delivery",
     "KeyBase",
+    "LogBatch",
     "Message",
     "OrderVolume",
+    "Process",
     "Recipient",
     "Record",
     "Revocation",
+    "Sequencing",
     "SignInAttempts",
+    "SignedBatch",
     "StaffMember",
     "TagOpening",
+    "Tile",
     "WebhookSecret",
 ]

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from privacy_gateway.clients.line import Line, LineFailed, Unreachable
+from privacy_gateway.clients.line import Line, LineFailed, NotDurable
 from privacy_gateway.domain.audit import leaf, store
 from privacy_gateway.domain.audit.access import _DURABLE, Access, Receipt
 from privacy_gateway.domain.audit.openings import Opening, Openings
@@ -79,9 +79,10 @@ class AuditLog:
     async def start(self) -> None:
         """Raises NotDurable when the store would acknowledge what it can lose."""
         try:
-            await self._line.connect()
-            self.connects += 1
-        except Unreachable as exc:
+            await self._connect()
+        except LineFailed as exc:
+            if isinstance(exc, NotDurable):
+                raise
             raise StoreUnavailable(f"not connected: {exc}") from None
         self._writing = asyncio.create_task(self._write(), name="audit log")
 
@@ -195,14 +196,18 @@ class AuditLog:
         pause = _FIRST_PAUSE
         while True:
             try:
-                await self._line.connect()
+                await self._connect()
             except LineFailed as exc:
                 _log.warning("audit_store_not_connected", reason=str(exc))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
-                self.connects += 1
                 return
+
+    async def _connect(self) -> None:
+        await self._line.connect()
+        await store.make_months(self._line)
+        self.connects += 1
 
     def _refuse(
         self, entries: Iterable[_Entry], failure: type[StoreUnavailable] = StoreUnavailable

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+import asyncpg
+
 from privacy_gateway.clients.line import Line
 from privacy_gateway.domain.audit import leaf
 from privacy_gateway.domain.audit.access import Access
@@ -23,10 +25,16 @@ WITH opened AS (
                 $7::text[], $8::text[], $9::text[], $10::text[])
       AS r (id, recorded_at, leaf, kind, decision, purpose, role,
             subject_tag, actor_tag, categories)
-    ON CONFLICT (id) DO NOTHING
+    ON CONFLICT (id, recorded_at) DO NOTHING
     RETURNING 1
 )
 SELECT count(*) FROM added
+"""
+_MONTHS_OF = """
+SELECT make_month(moment) FROM (
+    SELECT min(moment) AS moment FROM unnest($1::timestamptz[]) AS moment
+    GROUP BY date_trunc('month', moment AT TIME ZONE 'UTC')
+) AS months
 """
 _LEAVES = "SELECT id, leaf FROM records WHERE id = ANY($1::text[])"
 
@@ -86,11 +94,24 @@ def row_from(content: bytes) -> Row:
     )
 
 
+async def make_months(line: Line) -> None:
+    """This month's place for records and those of the next two, before they begin."""
+    await line.fetch("SELECT make_months(2)")
+
+
 async def append(line: Line, rows: Sequence[Row], openings: Sequence[Opening]) -> None:
     """Returns when all of them are durable. The same rows a second time change nothing."""
     # In one order everywhere: two processes that add the same openings would block each other.
     ordered = sorted({opening.tag: opening for opening in openings}.values())
-    [[added]] = await line.fetch(_APPEND, *map(list, zip(*rows, strict=True)), *_columns(ordered))
+    arguments = [*map(list, zip(*rows, strict=True)), *_columns(ordered)]
+    try:
+        [[added]] = await line.fetch(_APPEND, *arguments)
+    except asyncpg.CheckViolationError as exc:
+        if exc.constraint_name is not None:
+            raise
+        # A month that nobody made a place for: the statement did nothing, and is sent again.
+        await line.fetch(_MONTHS_OF, [row.recorded_at for row in rows])
+        [[added]] = await line.fetch(_APPEND, *arguments)
     if added < len(rows):
         stored = {row["id"]: row["leaf"] for row in await line.fetch(_LEAVES, [r.id for r in rows])}
         if any(stored.get(row.id) != row.leaf for row in rows):

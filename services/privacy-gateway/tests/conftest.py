@@ -81,9 +81,13 @@ def key_file(tmp_path_factory):
     return KeyFile.read_or_create(tmp_path_factory.mktemp("secrets") / "keks.json")
 
 
+# Deadlines are tested where they are the point; elsewhere a busy machine is nobody's fault.
+PATIENT = 20
+
+
 @pytest.fixture(scope="session")
 async def keys(keys_database, key_file):
-    held = DataKeys(keys_database.runtime, key_file)
+    held = DataKeys(keys_database.runtime, key_file, deadline_seconds=PATIENT)
     await held.start()
     yield held
     await held.close()
@@ -96,7 +100,7 @@ def vault(keys):
 
 @pytest.fixture
 async def log(audit_database, vault):
-    opened = AuditLog(audit_database.runtime, vault)
+    opened = AuditLog(audit_database.runtime, vault, deadline_seconds=PATIENT)
     await opened.start()
     yield opened
     await opened.close()

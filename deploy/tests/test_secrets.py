@@ -3,7 +3,7 @@
 import stat
 from concurrent.futures import ThreadPoolExecutor
 
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from privity_deploy.secrets import Secrets
 
@@ -49,3 +49,17 @@ def test_a_signing_key_is_a_p256_private_key(tmp_path):
     key = load_pem_private_key(path.read_bytes(), password=None)
 
     assert key.curve.name == "secp256r1"
+
+
+def test_a_logs_signer_has_a_public_half_and_an_empty_record_that_is_not_made_again(tmp_path):
+    secrets = Secrets(tmp_path / "secrets")
+    path = secrets.ensure("log/signer.pem", "log_signer")
+    public, heads = path.with_suffix(".pub"), path.with_suffix(".heads")
+
+    key = load_pem_private_key(path.read_bytes(), password=None)
+    assert load_pem_public_key(public.read_bytes()) == key.public_key()
+    assert heads.read_text() == "{}\n"
+    heads.unlink()
+    secrets.ensure("log/signer.pem", "log_signer")
+
+    assert not heads.exists()

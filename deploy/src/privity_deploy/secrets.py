@@ -7,12 +7,19 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
 )
+
+PUBLISHED = frozenset({"ed25519", "log_signer"})
+"""Kinds whose public half is put beside them, as `.pub`."""
+NO_HEADS = "{}\n"
+"""What a signer of checkpoints has signed when its key is new: nothing yet."""
 
 
 class Secrets:
@@ -32,8 +39,14 @@ class Secrets:
         path = self.path(name)
         self._close_folders(path)
         if not path.exists():
+            if kind == "log_signer":
+                # Only ever made with the key: a signer that lost its heads must not start afresh.
+                _place(path.with_suffix(".heads"), NO_HEADS)
             _place(path, _new(kind))
         path.chmod(0o600)
+        public = path.with_suffix(".pub")
+        if kind in PUBLISHED and not public.exists():
+            _place(public, _public_half(path))
         return path
 
     def replace(self, name: str, content: str) -> None:
@@ -53,10 +66,18 @@ class Secrets:
 
 
 def _new(kind: str) -> str:
+    if kind in PUBLISHED:
+        signer = ed25519.Ed25519PrivateKey.generate()
+        return signer.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     if kind == "es256":
         key = ec.generate_private_key(ec.SECP256R1())
         return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     return secrets.token_hex(32) + "\n"
+
+
+def _public_half(path: Path) -> str:
+    key = load_pem_private_key(path.read_bytes(), password=None).public_key()
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _place(path: Path, content: str) -> None:

@@ -14,7 +14,7 @@ from privity_postgres import DatabaseEntry, Grants
 POSTGRES = "postgres"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 SECRET_NAME = re.compile(r"[a-z][a-z0-9_-]*(/[a-z][a-z0-9_-]*)?(\.pem)?")
-SECRET_KINDS = {"random", "es256"}
+SECRET_KINDS = {"random", "es256", "ed25519", "log_signer"}
 FIELDS = {"name", "command", "socket", "ports", "health", "waits_for", "env"}
 
 

@@ -23,6 +23,7 @@ from privity_transparency.note import NotSigned
 
 FIRST_PREVIOUS = bytes(HASH_BYTES)
 """What batch number 0 has in place of a predecessor."""
+_STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 _PROCESS = re.compile(r"prc_[0-9a-z]{26}")
 
 
@@ -80,10 +81,20 @@ class Process:
             raise ValueError("not a process")
 
     @property
+    def stamp(self) -> str:
+        """When it started: UTC with microseconds."""
+        return self.started_at.astimezone(UTC).strftime(_STAMP)
+
+    @property
     def text(self) -> bytes:
-        """What is signed: the time in UTC with microseconds."""
-        at = self.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        return f"privity-process/v1\n{self.process}\n{self.public_key.hex()}\n{at}\n".encode()
+        """What is signed."""
+        key = self.public_key.hex()
+        return f"privity-process/v1\n{self.process}\n{key}\n{self.stamp}\n".encode()
+
+    @staticmethod
+    def at(process: str, public_key: bytes, stamp: str) -> Process:
+        started_at = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+        return Process(process, public_key, started_at)
 
     def certify(self, identity: Ed25519PrivateKey) -> bytes:
         """The certificate, by the gateway's audit identity."""

@@ -78,7 +78,7 @@ class SignatureLine(NamedTuple):
         """Without its newline."""
         dash, _, rest = line.partition(" ")
         name, _, encoded = rest.partition(" ")
-        raw = from_base64(encoded)
+        raw = from_base64(encoded, stray_bits=True)
         if dash != "—" or _NAME.fullmatch(name) is None or len(raw) < 5:
             raise Malformed("not a signature line")
         return SignatureLine(name, raw[:4], raw[4:])

@@ -1,4 +1,8 @@
-"""What a log sends to a witness (c2sp.org/tlog-witness, add-checkpoint), and gets back."""
+"""What a log sends to a witness (c2sp.org/tlog-witness, add-checkpoint), and gets back.
+
+Our signer is asked in the same form, with the checkpoint's bare text where a witness gets the
+signed note.
+"""
 
 from __future__ import annotations
 
@@ -21,34 +25,37 @@ class AddCheckpoint:
     old_size: int
     proof: tuple[bytes, ...]
     note: Note
-    checkpoint: Checkpoint
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint.parse(self.note.text)
 
     def __str__(self) -> str:
-        return request(self.old_size, self.proof, self.note)
+        return f"{_head(self.old_size, self.proof)}{self.note}"
 
     @staticmethod
     def parse(content: str | bytes) -> AddCheckpoint:
-        try:
-            text = content.decode() if isinstance(content, bytes) else content
-        except UnicodeError:
-            raise Malformed("not UTF-8") from None
-        head, blank, rest = text.partition("\n\n")
-        old, *lines = head.split("\n")
-        if not blank or not old.startswith("old ") or len(lines) > _LONGEST_PROOF:
-            raise Malformed("not the old size, a proof and a checkpoint")
+        old_size, proof, rest = _parts(content)
         note = Note.parse(rest)
-        return AddCheckpoint(
-            old_size=decimal(old.removeprefix("old ")),
-            proof=tuple(map(hash_from, lines)),
-            note=note,
-            checkpoint=Checkpoint.parse(note.text),
-        )
+        Checkpoint.parse(note.text)
+        return AddCheckpoint(old_size, proof, note)
 
 
-def request(old_size: int, proof: Sequence[bytes], note: Note) -> str:
-    """The body of an add-checkpoint request."""
-    lines = [f"old {old_size}", *map(base64_text, proof)]
-    return "".join(f"{line}\n" for line in lines) + f"\n{note}"
+@dataclass(frozen=True)
+class SignCheckpoint:
+    """`old_size` is the size that the signer signed last, 0 if never."""
+
+    old_size: int
+    proof: tuple[bytes, ...]
+    checkpoint: Checkpoint
+
+    def __str__(self) -> str:
+        return _head(self.old_size, self.proof) + self.checkpoint.text
+
+    @staticmethod
+    def parse(content: str | bytes) -> SignCheckpoint:
+        old_size, proof, rest = _parts(content)
+        return SignCheckpoint(old_size, proof, Checkpoint.parse(rest))
 
 
 def parse_cosignatures(content: str | bytes) -> tuple[SignatureLine, ...]:
@@ -56,3 +63,20 @@ def parse_cosignatures(content: str | bytes) -> tuple[SignatureLine, ...]:
     return Note.parse(
         b"-\n\n" + (content.encode() if isinstance(content, str) else content)
     ).signatures
+
+
+def _head(old_size: int, proof: Sequence[bytes]) -> str:
+    lines = [f"old {old_size}", *map(base64_text, proof)]
+    return "".join(f"{line}\n" for line in lines) + "\n"
+
+
+def _parts(content: str | bytes) -> tuple[int, tuple[bytes, ...], str]:
+    try:
+        text = content.decode() if isinstance(content, bytes) else content
+    except UnicodeError:
+        raise Malformed("not UTF-8") from None
+    head, blank, rest = text.partition("\n\n")
+    old, *lines = head.split("\n")
+    if not blank or not old.startswith("old ") or len(lines) > _LONGEST_PROOF:
+        raise Malformed("not the old size, a proof and a checkpoint")
+    return decimal(old.removeprefix("old ")), tuple(map(hash_from, lines)), rest

@@ -1,0 +1,34 @@
+"""Keys in files: private ones closed to others, public ones with the name they go by."""
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
+from cryptography.hazmat.primitives.serialization import (
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from privity_transparency.note import ED25519, NoteSigner, VerifierKey
+
+
+def read_signer(path: Path, *, name: str, kind: int) -> NoteSigner:
+    """Raises ValueError when the key is of another kind or its file open to others."""
+    if path.stat().st_mode & 0o077:
+        raise ValueError(f"{path.name}: others may read this key; it must have mode 600")
+    key = load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError(f"{path.name}: not an Ed25519 key")
+    return NoteSigner(name, kind, key)
+
+
+def log_key(given: str, *, origin: str) -> VerifierKey:
+    """A verifier key as text, or the path of a public key that goes by the log's own name."""
+    if not given.startswith("/"):
+        return VerifierKey.parse(given)
+    key = load_pem_public_key(Path(given).read_bytes())
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError(f"{Path(given).name}: not an Ed25519 key")
+    return VerifierKey(origin, ED25519, key.public_bytes_raw())

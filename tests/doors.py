@@ -115,12 +115,20 @@ def work_for(purpose: str, username: str, ids: Mapping[str, str], *, listing: bo
     """What ties one of the staff to these things for this purpose; nothing when nothing does."""
     kinds = policy().file.purposes[purpose].work
     known = {"order": f"order/{ids['order_id']}", "site": "site/north", "shop": "shop"}
-    if f"case of {username}" in ids:
-        known["case"] = f"case/{ids[f'case of {username}']}"
+    case_id = case_for(purpose, username, ids)
+    if case_id is not None:
+        known["case"] = f"case/{case_id}"
     # A list is of a site; with one order as work it would be a list all the same.
     preferred = ("site", "order") if listing else ("order", "site")
     wanted = [kind for kind in (*preferred, "case", "shop") if kind in kinds and kind in known]
     return known[wanted[0]] if wanted else None
+
+
+def case_for(purpose: str, username: str, ids: Mapping[str, str]) -> str | None:
+    """A case of theirs of a kind that this purpose takes up."""
+    kinds = policy().file.purposes[purpose].cases
+    theirs = (ids.get(f"{kind} of {username}") for kind in kinds)
+    return next((case_id for case_id in theirs if case_id is not None), None)
 
 
 def requests(
@@ -143,7 +151,8 @@ def requests(
                 username = usernames()[role]
                 work = work_for(purpose, username, ids, listing="{" not in door.path)
                 if work is not None:
-                    theirs = {**ids, "case_id": ids.get(f"case of {username}", ids["case_id"])}
+                    case_id = case_for(purpose, username, ids) or ids["case_id"]
+                    theirs = {**ids, "case_id": case_id}
                     who = staff.young_grant(username, purpose, work)
                     yield _request(door, who, label, customer, theirs)
             case _:

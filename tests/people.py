@@ -181,10 +181,10 @@ class Town:
         )
         return placed
 
-    def case(self, customer: Customer, order_id: str) -> str:
-        """An enquiry about an order."""
+    def case(self, customer: Customer, order_id: str, *, kind: str = "enquiry") -> str:
+        """About an order."""
         enquiry = {
-            "kind": "enquiry",
+            "kind": kind,
             "message": f"Is it on its way to the {customer.address['line2']}?",
             "order_id": order_id,
         }

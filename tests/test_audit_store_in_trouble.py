@@ -330,7 +330,7 @@ def people_in_the_middle(town: Town, staff: Staff, make_product: MakeProduct) ->
         if confirmed:
             support = staff.grant("support", "order_verification", f"order/{order['id']}")
             support.post(f"/v1/orders/{order['id']}/confirmation")
-        ids["case_id"] = ids["case of support"] = town.case(customer, order["id"])
+        ids["case_id"] = ids["enquiry of support"] = town.case(customer, order["id"])
         staff.take_case("support", ids["case_id"])
         found.append((customer, ids))
     return found

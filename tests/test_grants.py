@@ -74,7 +74,8 @@ def test_each_grant_opens_the_doors_of_its_purpose_and_no_other_and_every_no_is_
     def try_all(grant: Grant) -> None:
         who = staff.young_grant(grant.username, grant.purpose, grant.work)
         for door in asked:
-            theirs = ids | {"case_id": ids.get(f"case of {grant.username}", ids["case_id"])}
+            case_id = doors.case_for(grant.purpose, grant.username, ids) or ids["case_id"]
+            theirs = ids | {"case_id": case_id}
             tried[grant, door.name] = who.ask("GET", door.path.format_map(theirs))
 
     with ThreadPoolExecutor(4) as threads:

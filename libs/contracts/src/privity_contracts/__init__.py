@@ -1,6 +1,13 @@
 """What services promise on the wire: categories, sealed fields, purposes, ids, events."""
 
-from privity_contracts.categories import OPERATIONAL, Category, Timestamp, carried, derived
+from privity_contracts.categories import (
+    OPERATIONAL,
+    Category,
+    Timestamp,
+    carried,
+    derived,
+    works_on,
+)
 from privity_contracts.model import Contract
 from privity_contracts.routes import route
 from privity_contracts.sealed import BlindIndex, Sealed, Secret
@@ -16,4 +23,5 @@ __all__ = [
     "carried",
     "derived",
     "route",
+    "works_on",
 ]

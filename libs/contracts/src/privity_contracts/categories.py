@@ -1,7 +1,7 @@
 """What kind of data a field holds (fideslang data categories), told in the OpenAPI document."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -65,7 +65,16 @@ def carried(public_field: str, *, service: str, path: str) -> _Extension:
     )
 
 
+def works_on(work: str, *, absent: Literal["caller", "nobody"]) -> _Extension:
+    """Names a member of the staff whose work this becomes, e.g. `"case/{case_id}"` with the
+    route's parameter. The gateway knows who works here, and in which roles; it refuses others.
+
+    `absent` says whose it becomes when the field is left out.
+    """
+    return _Extension((("x-privity-works-on", {"work": work, "absent": absent}),))
+
+
 OPERATIONAL = Category("system.operations")
 Timestamp = Annotated[AwareDatetime, OPERATIONAL]
 
-__all__ = ["OPERATIONAL", "Category", "Timestamp", "carried", "derived"]
+__all__ = ["OPERATIONAL", "Category", "Timestamp", "carried", "derived", "works_on"]

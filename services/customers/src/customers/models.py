@@ -34,6 +34,7 @@ class CaseKind(StrEnum):
     ENQUIRY = "enquiry"
     COMPLAINT = "complaint"
     FEEDBACK = "feedback"
+    RETURN = "return"
     RIGHTS_REQUEST = "rights_request"
 
 

@@ -1,7 +1,5 @@
-"""Builds the gateway: the only place where its parts meet.
-
-A gap in the policy, a contract that does not fit it, or a missing setting stops the start here.
-"""
+"""Builds the gateway: the only place where its parts meet. A gap in the policy, a contract that
+does not fit it, or a missing setting stops the start here."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -38,6 +36,7 @@ from privacy_gateway.clients.endpoints import AllowedAddresses
 from privacy_gateway.clients.mail import Mail, MailServer, Sender
 from privacy_gateway.clients.services import Services
 from privacy_gateway.clients.webhooks import Webhooks
+from privacy_gateway.domain.assignees import Assignees
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.audit.query import Records
 from privacy_gateway.domain.break_glass.telling import Telling
@@ -116,7 +115,10 @@ def create_app(settings: Settings | None = None) -> Edge:
         offer.routes, title="Privity", server=settings.public_url
     )
     contracts = app.state.contracts = ContractsInForce(offer, parts.policies)
-    inbound = Inbound(vault=parts.vault, audit=parts.audit, services=parts.services)
+    assignees = Assignees(parts.database, Work(parts.services, policy=lambda: parts.policy))
+    inbound = Inbound(
+        vault=parts.vault, audit=parts.audit, services=parts.services, assignees=assignees
+    )
     outbound = Outbound(
         vault=parts.vault,
         audit=parts.audit,

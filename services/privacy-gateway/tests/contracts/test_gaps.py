@@ -1,7 +1,7 @@
 """Any gap between contracts and policy stops the start, and is named."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from fastapi import FastAPI, Query
@@ -129,6 +129,39 @@ def test_a_gap_is_named_and_nothing_starts(
         Contracts(Offer(of(app())), policy)
 
     assert any(named in str(gap) for gap in caught.value.gaps), caught.value.gaps
+
+
+def with_cases(*kinds: str) -> FastAPI:
+    class Work(Contract):
+        kind: Annotated[Literal[kinds], OPERATIONAL]  # type: ignore[valid-type]
+
+    return with_answer(Work, path="/v1/cases/{case_id}/work", purposes=["internal"])
+
+
+TAKEN_UP = ("enquiry", "complaint", "feedback", "return", "rights_request")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "named"),
+    [
+        (TAKEN_UP, None),
+        (TAKEN_UP[:-1], "purposes.rights_requests.cases: rights_request is no kind of case"),
+        (("enquiries", *TAKEN_UP[1:]), "did you mean enquiries?"),
+        ((*TAKEN_UP, "gossip"), "answer.kind: no purpose takes up a case about gossip"),
+    ],
+)
+def test_purposes_take_up_the_kinds_of_cases_that_there_are(
+    policy: Policy, kinds: tuple[str, ...], named: str | None
+) -> None:
+    says = [] if named is None else [named]
+    try:
+        Contracts(Offer(of(with_cases(*kinds))), policy)
+        found = ""
+    except PolicyGap as gap:
+        found = str(gap)
+
+    assert all(each in found for each in says)
+    assert bool(found) == bool(says)
 
 
 def test_without_a_gap_it_starts(policy: Policy) -> None:

@@ -304,13 +304,13 @@ def an_order(house, sealing):
     return make
 
 
-def the_case(house, order, *, assignee, state="assigned", order_id=...):
+def the_case(house, order, *, assignee, state="assigned", order_id=..., kind="enquiry"):
     house.says(
         "customers",
         f"/v1/cases/{order.case}/work",
         {
             "id": order.case,
-            "kind": "enquiry",
+            "kind": kind,
             "state": state,
             "subject_id": order.subject,
             "order_id": order.id if order_id is ... else order_id,

@@ -7,6 +7,8 @@ import pytest
 
 from privity_contracts import ids
 
+from .conftest import the_case
+
 MOMENT = "2026-11-22T10:00:00Z"
 CLASSES = {
     **dict.fromkeys(("user.name", "user.contact.email", "user.contact.phone_number"), "identity"),
@@ -25,10 +27,11 @@ async def kim(gateway):
 def a_case(house, sealing, an_order):
     """Lets the services hold a case with everything that belongs to it."""
 
-    async def make(*, assignee):
+    async def make(*, assignee, kind="enquiry"):
         order = await an_order(assignee=assignee)
+        the_case(house, order, assignee=assignee, kind=kind)
         about = {"subject_id": order.subject}
-        facts = {"id": order.case, **about, "kind": "enquiry", "order_id": order.id}
+        facts = {"id": order.case, **about, "kind": kind, "order_id": order.id}
         times = {"opened_at": MOMENT, "due_at": MOMENT, "closed_at": None, "outcome": None}
         house.says(
             "customers",
@@ -129,14 +132,14 @@ def slowly(status, body):
 
 
 async def test_what_is_not_given_is_named_with_the_reason(gateway, house, a_case, kim):
-    order = await a_case(assignee=kim)
+    order, praise = await a_case(assignee=kim), await a_case(assignee=kim, kind="feedback")
     house.says("logistics-adapter", f"/v1/orders/{order.id}/shipment", {}, status=404)
     house.says("orders", f"/v1/orders/{order.id}/history", {}, status=503)
     at_work = await gateway.grant("kim", "enquiries", f"case/{order.case}")
-    feedback = await gateway.grant("kim", "feedback", f"case/{order.case}")
+    feedback = await gateway.grant("kim", "feedback", f"case/{praise.case}")
 
     answer = await view(gateway, at_work, order.case)
-    for_feedback = await view(gateway, feedback, order.case)
+    for_feedback = await view(gateway, feedback, praise.case)
 
     assert missing(answer) == {"shipment": "not_there", "history": "not_available_now"}
     assert all(one["how"] for one in answer.json()["missing"])
@@ -159,7 +162,7 @@ async def test_a_case_about_no_order_has_none(gateway, house, a_case, kim):
 
 async def test_a_purpose_that_reaches_the_person_finds_the_order_through_the_case(gateway, a_case):
     officer = (await gateway.sign_in("privacy"))["staff_id"]
-    order = await a_case(assignee=officer)
+    order = await a_case(assignee=officer, kind="rights_request")
     at_work = await gateway.grant("privacy", "rights_requests", f"case/{order.case}")
 
     answer = await view(gateway, at_work, order.case)

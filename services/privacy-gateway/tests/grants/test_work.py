@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from privacy_gateway.clients.services import ServiceUnavailable
 from privacy_gateway.domain.policy import Policy, load
@@ -11,12 +12,14 @@ from privacy_gateway.domain.work import NotTheirWork, Work, WorkBinding, WorkUnk
 from privacy_gateway.models import StaffMember
 from privity_contracts import ids
 
-POLICY = Policy(load(sorted((Path(__file__).parents[2] / "policy").glob("*.yaml"))[-1]))
+PATH = max((Path(__file__).parents[2] / "policy").glob("*.yaml"))
+POLICY = Policy(load(PATH))
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CASE, ORDER, CUSTOMER = ids.mint("cas"), ids.mint("ord"), ids.mint("cus")
 KIM, LEE = (StaffMember(id=ids.mint("stf"), sites=["north"]) for _ in range(2))
 A_CASE = {
     "id": CASE,
+    "kind": "enquiry",
     "state": "assigned",
     "subject_id": CUSTOMER,
     "order_id": ORDER,
@@ -110,6 +113,30 @@ async def test_a_case_that_is_not_open_is_no_work(check, the_case, state):
     the_case(state=state)
 
     assert await refusal(check(f"case/{CASE}")) == "work_not_open"
+
+
+KINDS = ["enquiry", "complaint", "feedback", "return", "rights_request"]
+TAKES_CASES = [name for name, each in POLICY.file.purposes.items() if "case" in each.work]
+
+
+@pytest.mark.parametrize("purpose", TAKES_CASES)
+async def test_a_case_is_work_for_the_purposes_that_take_up_its_kind_alone(
+    check, the_case, purpose
+):
+    listed = yaml.safe_load(PATH.read_text())["purposes"]
+    wanted = listed[purpose].get("cases") or listed[listed[purpose]["inherits"]]["cases"]
+    for kind in [*KINDS, "Enquiry", "", None, ["enquiry"]]:
+        the_case(kind=kind)
+        if kind in wanted:
+            assert (await check(f"case/{CASE}", purpose=purpose)).subject == CUSTOMER
+        else:
+            refused = await refusal(check(f"case/{CASE}", purpose=purpose))
+            assert refused == "case_kind_not_allowed"
+
+
+async def test_an_enquiry_serves_for_no_return_and_for_no_right(check, the_case):
+    for purpose in ("returns", "refunds", "complaints", "rights_requests", "identity_verification"):
+        assert await refusal(check(f"case/{CASE}", purpose=purpose)) == "case_kind_not_allowed"
 
 
 async def test_an_order_of_ones_site_covers_that_order_alone(check, the_order):

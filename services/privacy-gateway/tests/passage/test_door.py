@@ -9,11 +9,14 @@ import pytest
 
 from privacy_gateway.api.arrival import Arrival
 from privacy_gateway.api.forwarding import Forwarding, PurposeNotAllowed
+from privacy_gateway.domain.assignees import Assignees
 from privacy_gateway.domain.audit.filters import Filters
 from privacy_gateway.domain.audit.query import Records
 from privacy_gateway.domain.passage.inbound import Inbound
 from privacy_gateway.domain.tokens.caller import VISITOR, Caller, service
+from privacy_gateway.domain.work import Work
 from privity_contracts import ids
+from privity_database import Database
 from privity_rest import Refusal, Unauthenticated
 
 ORDER = ids.mint("ord")
@@ -21,10 +24,13 @@ SECRET = "Alice Example, Musterstraße 1"
 
 
 @pytest.fixture
-def door(contracts, outbound, vault, log, services):
+async def door(contracts, outbound, vault, log, services, gateway_database):
+    database = Database(gateway_database.runtime, application_name="door")
+    work = Work(services, policy=lambda: contracts.current.policy)
+    assignees = Assignees(database, work)
     forwarding = Forwarding(
         contracts,
-        inbound=Inbound(vault=vault, audit=log, services=services),
+        inbound=Inbound(vault=vault, audit=log, services=services, assignees=assignees),
         outbound=outbound,
         services=services,
         audit=log,
@@ -44,7 +50,8 @@ def door(contracts, outbound, vault, log, services):
         body = sent[1]["body"]
         return sent[0]["status"], orjson.loads(body) if body else None
 
-    return ask
+    yield ask
+    await database.dispose()
 
 
 def staff(role: str, purpose: str) -> Caller:

@@ -58,6 +58,16 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
         "rules.delivery.dispach",
         "did you mean dispatch?",
     ),
+    "a case of any kind is work for it": (
+        lambda f: f["purposes"]["returns"].pop("cases"),
+        "purposes.returns.cases",
+        "a case is work for it, and of what kind is not said",
+    ),
+    "kinds of cases where no case is work": (
+        lambda f: f["purposes"]["warehousing"].update(cases=["enquiry"]),
+        "purposes.warehousing.cases",
+        "no case is work for it",
+    ),
     "a role without a rule": (
         lambda f: f["roles"].update(intern={"kind": "staff", "tier": 1, "label": "intern"}),
         "roles.intern",

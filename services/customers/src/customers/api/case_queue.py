@@ -12,7 +12,7 @@ from customers.domain import case_assignment, case_lists, case_reach
 from customers.domain.case_assignment import HandoverReason
 from customers.domain.case_reach import OVERSIGHT, Reach
 from customers.models import CaseKind, CaseState
-from privity_contracts import OPERATIONAL, Contract, route
+from privity_contracts import OPERATIONAL, Contract, route, works_on
 from privity_contracts.ids import CaseId, OrderId, StaffId, SubjectId
 from privity_database import Transaction
 from privity_rest import AnyCaller, Caller, NotAllowed, ServiceCaller, Staff
@@ -40,13 +40,13 @@ Organiser = Annotated[Caller, Depends(_here_for(TAKING, OVERSIGHT))]
 class Assignment(Contract):
     """To whoever asks, unless it names somebody."""
 
-    assignee: StaffId | None = None
+    assignee: Annotated[StaffId | None, works_on("case/{case_id}", absent="caller")] = None
 
 
 class Handover(Contract):
     """To nobody means back into the queue."""
 
-    assignee: StaffId | None = None
+    assignee: Annotated[StaffId | None, works_on("case/{case_id}", absent="nobody")] = None
     reason: Annotated[HandoverReason, OPERATIONAL]
 
 

@@ -19,7 +19,7 @@ State = Annotated[CaseState, REQUEST]
 Moment = Annotated[AwareDatetime, REQUEST]
 
 # For whom a case is work. What they get of it is for the policy to say.
-FOLLOWING_UP = ["enquiries", "complaints", "feedback", "rights_requests"]
+FOLLOWING_UP = ["enquiries", "complaints", "feedback", "returns", "rights_requests"]
 
 
 class CaseOpened(Contract):

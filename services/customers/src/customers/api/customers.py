@@ -13,7 +13,7 @@ from privity_database import Transaction
 from privity_rest import AnyCaller, Unprocessable
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
-READERS = [*FOLLOWING_UP, "returns", "identity_verification", "break_glass"]
+READERS = [*FOLLOWING_UP, "identity_verification", "break_glass"]
 SEARCHERS = [FINDING, "enquiries", "identity_verification"]
 
 EMAIL = Category("user.contact.email")

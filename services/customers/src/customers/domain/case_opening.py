@@ -21,6 +21,7 @@ DUE_WITHIN = {
     CaseKind.ENQUIRY: timedelta(days=3),
     CaseKind.COMPLAINT: timedelta(days=7),
     CaseKind.FEEDBACK: timedelta(days=14),
+    CaseKind.RETURN: timedelta(days=7),
     CaseKind.RIGHTS_REQUEST: timedelta(days=28),
 }
 

@@ -5,7 +5,7 @@ no older. What does not exist and what is somebody else's are refused alike.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from privacy_gateway.clients.services import Services
+from privacy_gateway.domain.contracts.gaps import CASE_WORK
 from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.policy.file import Purpose
 from privacy_gateway.domain.tokens import caller
@@ -79,6 +80,23 @@ class Work:
                 return await self._order(name, member, days, request_id, now)
         return ANYTHING
 
+    async def kind_of_case(self, case_id: str, *, request_id: str) -> str | None:
+        """Nothing when there is no such case. Raises WorkUnknown, and Unavailable."""
+        path = CASE_WORK.format(case_id=case_id)
+        found = await self._ask("customers", path, case_id, request_id)
+        if found is None:
+            return None
+        kind = found.get("kind")
+        if not isinstance(kind, str):
+            raise WorkUnknown(case_id)
+        return kind
+
+    def is_for(self, roles: Collection[str], kind: str) -> bool:
+        """Whether one of these roles follows up cases of this kind."""
+        policy = self._policy()
+        purposes = (name for name, each in policy.file.purposes.items() if kind in each.cases)
+        return any(policy.may(role, purpose) for purpose in purposes for role in roles)
+
     def _site(self, name: str, member: StaffMember) -> WorkBinding:
         if name not in member.sites:
             raise NotTheirWork("work_not_yours")
@@ -88,11 +106,13 @@ class Work:
     async def _case(
         self, case_id: str, member: StaffMember, terms: Purpose, request_id: str
     ) -> WorkBinding:
-        found = await self._ask("customers", f"/v1/cases/{case_id}/work", case_id, request_id)
+        found = await self._ask("customers", CASE_WORK.format(case_id=case_id), case_id, request_id)
         if found is None or found.get("assignee") != member.id:
             raise NotTheirWork("work_not_yours")
         if found.get("state") not in OPEN_CASE:
             raise NotTheirWork("work_not_open")
+        if found.get("kind") not in terms.cases:
+            raise NotTheirWork("case_kind_not_allowed")
         subject, order = found.get("subject_id"), found.get("order_id")
         if not _is_id(subject, "cus") or not (order is None or _is_id(order, "ord")):
             raise WorkUnknown(case_id)

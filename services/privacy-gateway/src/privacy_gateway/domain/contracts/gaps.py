@@ -1,14 +1,18 @@
 """Where contracts and policy do not meet. Any gap stops the start."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from privacy_gateway.domain.contracts.document import Route, Schema, nullable
+from privacy_gateway.domain.contracts.document import routes as routes_of
 from privacy_gateway.domain.contracts.scalar import is_free_text
 from privacy_gateway.domain.policy.actions import Action
 from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.policy.file import NOT_PERSONAL
 from privacy_gateway.domain.policy.gap import Gap, meant
+
+CASE_WORK = "/v1/cases/{case_id}/work"
+"""Where the service that holds cases tells the gateway whose work one is."""
 
 _Found = Iterator[tuple[str, str, str]]
 """Where in the route, what is wrong, what to do."""
@@ -133,6 +137,29 @@ def _holds_sealed(schema: Schema) -> bool:
     if "items" in inner:
         inside.append(inner["items"])
     return any(_holds_sealed(member) for member in inside)
+
+
+def case_gaps(documents: Mapping[str, Schema], policy: Policy) -> list[Gap]:
+    """Kinds of cases that a purpose takes up and nobody opens, and the other way round."""
+    taken = {
+        (name, kind) for name, purpose in policy.file.purposes.items() for kind in purpose.cases
+    }
+    found = []
+    for service, document in documents.items():
+        route = next((r for r in routes_of(service, document) if r.path == CASE_WORK), None)
+        if route is None or route.answer is None:
+            continue
+        kinds = route.answer["properties"]["kind"].get("enum", ())
+        for name, kind in sorted(taken):
+            if kind not in kinds:
+                do = meant(kind, kinds, f"there are {', '.join(kinds)}")
+                found.append(Gap(("purposes", name, "cases"), f"{kind} is no kind of case", do))
+        for kind in kinds:
+            if kind not in {kind for _, kind in taken}:
+                place = (service, route.name, "answer.kind")
+                do = "list it under the cases of a purpose"
+                found.append(Gap(place, f"no purpose takes up a case about {kind}", do))
+    return found
 
 
 def trust_gaps(routes: Iterable[Route], services: Iterable[str], policy: Policy) -> list[Gap]:

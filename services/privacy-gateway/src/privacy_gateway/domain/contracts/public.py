@@ -6,7 +6,7 @@ from typing import Any
 
 from privacy_gateway.domain.contracts.document import Route, Schema, nullable
 
-_INSIDE = re.compile(r"x-privity-(kind|from|carry|subject|scope|group)")
+_INSIDE = re.compile(r"x-privity-(kind|from|carry|works-on|subject|scope|group)")
 _PROBLEM = {
     "description": "What is wrong (RFC 9457)",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},

@@ -5,58 +5,20 @@ the values to seal, to look up and to carry. It changes nothing outside the body
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from privacy_gateway.domain.contracts.document import Schema, nullable
+from privacy_gateway.domain.contracts.reading import (
+    Assignee,
+    Carry,
+    Errors,
+    Lookup,
+    Reading,
+    Slot,
+)
 from privacy_gateway.domain.contracts.scalar import Check, Unsupported, compile_scalar
 from privity_rest.problems import safe_name
-
-Errors = list[tuple[str, str]]
-
-
-@dataclass(slots=True)
-class Slot:
-    """A place in the body that gets a sealed value."""
-
-    container: dict[str, Any]
-    name: str
-    path: str
-    category: str
-    plaintext: str
-
-
-@dataclass(slots=True)
-class Lookup:
-    """A place in the body that gets a blind index."""
-
-    container: dict[str, Any]
-    name: str
-    category: str
-    plaintext: str
-
-
-@dataclass(slots=True)
-class Carry:
-    """A place in the body that gets an object of another service, sealed anew."""
-
-    container: dict[str, Any]
-    name: str
-    service: str
-    path: str
-    key: str
-    fields: Mapping[str, str | None]  # wanted field → its category when sealed
-
-
-@dataclass(slots=True)
-class Reading:
-    """A body that passed; the slots, look-ups and carries are still to be filled."""
-
-    body: dict[str, Any] = field(default_factory=dict)
-    slots: list[Slot] = field(default_factory=list)
-    lookups: list[Lookup] = field(default_factory=list)
-    carries: list[Carry] = field(default_factory=list)
-    errors: Errors = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +56,7 @@ class RequestPlan:
 def _object(schema: Schema, rules: Rules, where: str) -> Node:
     if schema.get("additionalProperties", False) is not False:
         raise Unsupported(f"{where or '/'}: open object")
-    members, indexes = _members(schema, rules, where)
+    members, afterwards = _members(schema, rules, where)
     group = rules.groups.get(schema.get("x-privity-group", ""))
     if "x-privity-group" in schema and group is None:
         raise Unsupported(f"{where or '/'}: group {schema['x-privity-group']}")
@@ -118,8 +80,8 @@ def _object(schema: Schema, rules: Rules, where: str) -> Node:
                 out.errors.append((f"{path}/{key}", "required"))
         if group is not None and len(out.errors) == before:
             _apply_group(group, built, path, out, first_slot)
-        for index in indexes:
-            index(value, built, out)
+        for after in afterwards:
+            after(value, built, path, out)
         holder[name] = built
 
     return read
@@ -129,22 +91,24 @@ def _members(schema: Schema, rules: Rules, where: str) -> tuple[dict[str, _Membe
     properties: Mapping[str, Schema] = schema.get("properties", {})
     required = set(schema.get("required", ()))
     members: dict[str, _Member] = {}
-    indexes = []
+    afterwards = []
     for name, raw in properties.items():
         inner, null = nullable(raw)
         source = inner.get("x-privity-from", raw.get("x-privity-from"))
         if source is None:
             node = compile_node(inner, rules, f"{where}/{name}")
             members[name] = _Member(node, name in required, null)
+            if "x-privity-works-on" in inner:
+                afterwards.append(_assignee(name, inner["x-privity-works-on"]))
         elif "x-privity-carry" in inner or "x-privity-carry" in raw:
             carry = inner.get("x-privity-carry", raw.get("x-privity-carry"))
             members[source] = _Member(_carry(name, carry, inner), name in required, False)
         else:
             index, alone = _index(name, source, inner, properties, rules)
-            indexes.append(index)
+            afterwards.append(index)
             if alone is not None:
                 members[source] = _Member(alone, name in required, False)
-    return members, indexes
+    return members, afterwards
 
 
 def compile_node(schema: Schema, rules: Rules, where: str) -> Node:
@@ -251,7 +215,7 @@ def _index(
         raise Unsupported(f"{name}: an index of {category}")
     normalise = rules.sealed[category]
 
-    def fill(value: dict[str, Any], built: dict[str, Any], out: Reading) -> None:
+    def fill(value: dict[str, Any], built: dict[str, Any], path: str, out: Reading) -> None:
         if not isinstance(value.get(source), str):
             return
         try:
@@ -275,6 +239,18 @@ def _index(
         return None
 
     return fill, _plain(check)
+
+
+def _assignee(name: str, said: Mapping[str, str]) -> Any:
+    if not said["work"].startswith("case/"):
+        raise Unsupported(f"{name}: an assignee of {said['work']}")
+
+    def find(value: dict[str, Any], built: dict[str, Any], path: str, out: Reading) -> None:
+        staff_id = built.get(name)
+        if staff_id is not None or said["absent"] == "caller":
+            out.assignees.append(Assignee(f"{path}/{name}", staff_id, said["work"]))
+
+    return find
 
 
 def _apply_group(

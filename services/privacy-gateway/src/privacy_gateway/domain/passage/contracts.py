@@ -9,9 +9,10 @@ import orjson
 
 from privacy_gateway.domain.contracts.answer import AnswerPlan
 from privacy_gateway.domain.contracts.document import Route
-from privacy_gateway.domain.contracts.gaps import gaps, trust_gaps
+from privacy_gateway.domain.contracts.gaps import case_gaps, gaps, trust_gaps
 from privacy_gateway.domain.contracts.offer import Offer
-from privacy_gateway.domain.contracts.request import Errors, RequestPlan, Rules
+from privacy_gateway.domain.contracts.reading import Errors
+from privacy_gateway.domain.contracts.request import RequestPlan, Rules
 from privacy_gateway.domain.contracts.scalar import Unsupported
 from privacy_gateway.domain.intake.address import FIELDS, normalise_address
 from privacy_gateway.domain.intake.normalise import BadValue, Invalid, normalise
@@ -27,6 +28,7 @@ class Contracts:
         self.policy = policy
         found = gaps(offer.routes, policy)
         found += trust_gaps(offer.routes, offer.documents, policy)
+        found += case_gaps(offer.documents, policy)
         rules = _rules(policy)
         self._requests: dict[Route, RequestPlan] = {}
         for route in offer.routes:

@@ -6,9 +6,10 @@ from typing import Any, NoReturn
 import orjson
 
 from privacy_gateway.clients.services import Services, ServiceUnavailable
+from privacy_gateway.domain.assignees import Assignees
 from privacy_gateway.domain.audit.access import Access, FieldAccess, Receipt
 from privacy_gateway.domain.audit.log import AuditLog
-from privacy_gateway.domain.contracts.request import Carry, Reading
+from privacy_gateway.domain.contracts.reading import Carry, Reading
 from privacy_gateway.domain.intake.card_numbers import CardNumberRefused, screen
 from privacy_gateway.domain.intake.normalise import index_form
 from privacy_gateway.domain.passage.journey import Journey
@@ -40,8 +41,11 @@ class _Place:
 
 
 class Inbound:
-    def __init__(self, *, vault: Vault, audit: AuditLog, services: Services) -> None:
+    def __init__(
+        self, *, vault: Vault, audit: AuditLog, services: Services, assignees: Assignees
+    ) -> None:
         self._vault = vault
+        self._assignees = assignees
         self._audit = audit
         self._services = services
 
@@ -62,6 +66,7 @@ class Inbound:
             raise CardNumberRefused(errors=cards)
         if reading.errors:
             raise Unprocessable(errors=reading.errors)
+        await self._require_assignees(journey, reading)
         content = orjson.dumps(reading.body, option=orjson.OPT_SORT_KEYS)
         new_id = self._new_id(journey)
         fingerprint = self._vault.fingerprint(content) if route.idempotent else None
@@ -83,6 +88,21 @@ class Inbound:
             return ids.mint(route.new)
         # A retry meets the same id, so the same data key, and leaves nothing behind.
         return self._vault.deterministic_id(route.new, journey.caller.actor, route.name, key)
+
+    async def _require_assignees(self, journey: Journey, reading: Reading) -> None:
+        """Raises Unprocessable for somebody whose work it cannot become, after recording it."""
+        errors = []
+        for each in reading.assignees:
+            staff_id = each.staff_id or journey.caller.actor
+            case_id = each.work.partition("/")[2].format_map(journey.parameters)
+            objection = await self._assignees.objection(
+                staff_id, case_id, request_id=journey.request_id
+            )
+            if objection is not None:
+                errors.append((each.path, objection))
+        if errors:
+            await self._audit.record([journey.refusal(errors[0][1])])
+            raise Unprocessable(errors=errors)
 
     async def _note_change(self, journey: Journey) -> None:
         """A change is on record before it is made, like a read before it is answered."""

@@ -117,6 +117,11 @@ def _work(file: PolicyFile) -> Iterator[Gap]:
         place = ("purposes", name)
         if name in held and not purpose.work:
             yield Gap(place, "no kind of work ties staff to it", "say which under work")
+        if "case" in purpose.work and not purpose.cases:
+            says = "a case is work for it, and of what kind is not said"
+            yield Gap((*place, "cases"), says, "list the kinds of cases")
+        if purpose.cases and "case" not in purpose.work:
+            yield Gap((*place, "cases"), "no case is work for it", "list case under work")
         if ("none" in purpose.work) != (name == BREAK_GLASS):
             yield Gap((*place, "work"), f"{BREAK_GLASS} alone goes without work", "change it")
         if name == BREAK_GLASS and name in held and file.limits.break_glass is None:

@@ -70,6 +70,9 @@ class Purpose(_Strict):
         default=None, description="the consent without which a customer's data is not given"
     )
     work: tuple[WorkKind, ...] = Field(default=(), description="what can tie staff to it")
+    cases: tuple[Name, ...] = Field(
+        default=(), description="the kinds of cases that are work for it, where a case is"
+    )
     reach: Literal["work", "person"] = Field(
         default="work",
         description="whether a case opens what it is about or everything of its customer",

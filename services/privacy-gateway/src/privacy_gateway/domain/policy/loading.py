@@ -24,7 +24,7 @@ from privacy_gateway.domain.policy.gap import Gap, PolicyGap, meant
 from privacy_gateway.domain.policy.places import Located
 
 # What a sub-purpose takes from its parent when it does not say it itself.
-INHERITED = ("basis", "clauses", "dpv", "work", "reach")
+INHERITED = ("basis", "clauses", "dpv", "work", "cases", "reach")
 
 
 def load(path: Path) -> PolicyFile:

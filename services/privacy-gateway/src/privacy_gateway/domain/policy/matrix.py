@@ -92,6 +92,8 @@ def _heading(policy: Policy, purpose: str) -> str:
         said.append(f"part of {known.inherits}")
     if known.work:
         said.append(f"work: {', '.join(known.work)}")
+    if known.cases:
+        said.append(f"cases: {', '.join(known.cases)}")
     consents = policy.consents(purpose)
     if consents:
         said.append(f"only with consent to {', '.join(consents)}")

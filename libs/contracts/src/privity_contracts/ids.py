@@ -15,14 +15,15 @@ BODY = "[0-9a-hjkmnp-tv-z]{26}"
 PATTERN = re.compile(rf"[a-z]{{3}}_{BODY}")
 
 
+# Two characters at a time: an id is minted for each request and each record.
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
+_SHIFTS = range(120, -10, -10)
+
+
 def encode(raw: bytes) -> str:
     """26 characters for 16 bytes."""
     number = int.from_bytes(raw, "big")
-    characters = []
-    for _ in range(26):
-        characters.append(ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(characters))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
 
 
 def mint(

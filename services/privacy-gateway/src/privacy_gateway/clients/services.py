@@ -2,58 +2,37 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
 
-import aiohttp
-from multidict import CIMultiDictProxy
-
+from privacy_gateway.clients.connections import Answer, ConnectionLost, Connections
 from privacy_gateway.settings import Endpoint
 from privity_rest import Unavailable, read_secret
 
-LONGEST_ANSWER = 8 * 1024 * 1024
+UpstreamAnswer = Answer
 
 
 class ServiceUnavailable(Unavailable):
     code = "service_unavailable"
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamAnswer:
-    status: int
-    headers: CIMultiDictProxy[str]
-    body: bytes
-
-
 class Services:
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
         self._endpoints = dict(endpoints)
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._connections: dict[str, Connections] = {}
 
     async def __aenter__(self) -> Self:
         for name, endpoint in self._endpoints.items():
-            connector: aiohttp.BaseConnector
-            if endpoint.socket is not None:
-                connector = aiohttp.UnixConnector(
-                    str(endpoint.socket), limit=200, keepalive_timeout=60
-                )
-            else:
-                connector = aiohttp.TCPConnector(limit=200, keepalive_timeout=60)
-            self._sessions[name] = aiohttp.ClientSession(
-                base_url=endpoint.url or f"http://{name}",
-                connector=connector,
-                headers={"Authorization": f"Bearer {read_secret(endpoint.inbound_key_file)}"},
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(),  # ours; a timer more for each request costs
-                trust_env=False,
-                skip_auto_headers=("User-Agent", "Accept-Encoding"),
+            self._connections[name] = Connections.to(
+                socket=endpoint.socket,
+                url=endpoint.url,
+                name=name,
+                fixed={"Authorization": f"Bearer {read_secret(endpoint.inbound_key_file)}"},
             )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for session in self._sessions.values():
-            await session.close()
+        for connections in self._connections.values():
+            connections.close()
 
     def __contains__(self, service: str) -> bool:
         return service in self._endpoints
@@ -73,24 +52,13 @@ class Services:
         `timeout_seconds` is None where the caller has a deadline of their own.
         Raises ServiceUnavailable.
         """
-        sent = dict(headers)
         if body is not None:
-            sent["Content-Type"] = "application/json"
+            headers = {**headers, "Content-Type": "application/json"}
+        exchange = self._connections[service].exchange
         try:
             if timeout_seconds is None:
-                return await self._exchange(service, method, path, sent, body)
+                return await exchange(method, path, headers, body)
             async with asyncio.timeout(timeout_seconds):
-                return await self._exchange(service, method, path, sent, body)
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+                return await exchange(method, path, headers, body)
+        except (ConnectionLost, TimeoutError, OSError) as exc:
             raise ServiceUnavailable(f"{service} does not answer: {type(exc).__name__}") from None
-
-    async def _exchange(
-        self, service: str, method: str, path: str, headers: dict[str, str], body: bytes | None
-    ) -> UpstreamAnswer:
-        async with self._sessions[service].request(
-            method, path, data=body, headers=headers, allow_redirects=False
-        ) as response:
-            content = await response.content.read(LONGEST_ANSWER)
-            if not response.content.at_eof():
-                raise ServiceUnavailable(f"{service} answers without end")
-            return UpstreamAnswer(response.status, response.headers, content)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -33,9 +33,19 @@ class Route:
     idempotent: bool
     answers: str | None
 
-    @property
-    def name(self) -> str:
-        return f"{self.method} {self.path}"
+    name: str = field(init=False)
+    """As people write it, `GET /v1/orders/{order_id}`."""
+    recorded: str = field(init=False)
+    """As it stands in records, which know no space."""
+    placed: tuple[tuple[int, str], ...] = field(init=False)
+    """Where in the path each parameter stands, counted in segments."""
+
+    def __post_init__(self) -> None:
+        segments = enumerate(self.path.split("/"))
+        placed = tuple((at, part[1:-1]) for at, part in segments if part.startswith("{"))
+        object.__setattr__(self, "name", f"{self.method} {self.path}")
+        object.__setattr__(self, "recorded", f"{self.method}:{self.path}")
+        object.__setattr__(self, "placed", placed)
 
 
 def routes(service: str, document: Mapping[str, Any]) -> Iterator[Route]:

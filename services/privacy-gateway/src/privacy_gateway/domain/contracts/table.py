@@ -17,39 +17,50 @@ class RoutingTable:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         """Raises ValueError when two services claim the same path."""
-        self._by_shape: dict[int, list[tuple[tuple[str | None, ...], dict[str, Route]]]] = {}
+        self._root = _Step()
         for route in routes:
-            self._add(route)
-        for shapes in self._by_shape.values():
-            shapes.sort(key=lambda entry: [segment is None for segment in entry[0]])
-
-    def _add(self, route: Route) -> None:
-        segments = route.path.split("/")
-        shape = tuple(None if s.startswith("{") else s for s in segments)
-        shapes = self._by_shape.setdefault(len(segments), [])
-        for known, methods in shapes:
-            if known == shape:
-                if route.method in methods:
-                    raise ValueError(f"{route.name} is claimed twice")
-                methods[route.method] = route
-                return
-        shapes.append((shape, {route.method: route}))
+            self._root.add(route, route.path.split("/"))
 
     def find(self, method: str, path: str) -> Match | set[str] | None:
         """The match; or the methods that this path has; or None for an unknown path."""
         segments = path.split("/")
-        for shape, methods in self._by_shape.get(len(segments), ()):
-            if all(s is None or s == g for s, g in zip(shape, segments, strict=True)):
-                route = methods.get(method)
-                if route is None:
-                    return set(methods)
-                names = route.path.split("/")
-                return Match(
-                    route,
-                    {
-                        names[i][1:-1]: segments[i]
-                        for i, segment in enumerate(shape)
-                        if segment is None
-                    },
-                )
-        return None
+        found = self._root.find(segments, 0)
+        if found is None:
+            return None
+        route = found.get(method)
+        if route is None:
+            return set(found)
+        return Match(route, {name: segments[at] for at, name in route.placed})
+
+
+class _Step:
+    """What can follow a part of a path."""
+
+    __slots__ = ("_any", "_exact", "_methods")
+
+    def __init__(self) -> None:
+        self._exact: dict[str, _Step] = {}
+        self._any: _Step | None = None
+        self._methods: dict[str, Route] = {}
+
+    def add(self, route: Route, rest: list[str]) -> None:
+        if not rest:
+            if route.method in self._methods:
+                raise ValueError(f"{route.name} is claimed twice")
+            self._methods[route.method] = route
+            return
+        if rest[0].startswith("{"):
+            self._any = self._any or _Step()
+            self._any.add(route, rest[1:])
+        else:
+            self._exact.setdefault(rest[0], _Step()).add(route, rest[1:])
+
+    def find(self, segments: list[str], at: int) -> dict[str, Route] | None:
+        if at == len(segments):
+            return self._methods or None
+        exact = self._exact.get(segments[at])
+        if exact is not None:
+            found = exact.find(segments, at + 1)
+            if found is not None:
+                return found
+        return None if self._any is None else self._any.find(segments, at + 1)

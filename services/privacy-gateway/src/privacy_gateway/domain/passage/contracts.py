@@ -88,8 +88,7 @@ class ContractsInForce:
 
     def offered(self, route: str) -> tuple[str, ...] | None:
         """The purposes of a route as records name it (`GET:/v1/orders`), if it still exists."""
-        named = route.replace(":", " ", 1)
-        return next((r.purposes for r in self.offer.routes if r.name == named), None)
+        return next((r.purposes for r in self.offer.routes if r.recorded == route), None)
 
     def _join(self, policy: Policy) -> None:
         if policy.hash not in self._joined:

@@ -48,7 +48,7 @@ class Journey:
             clauses=policy.clauses(caller.purpose),
             policy=policy.version,
             policy_hash=policy.hash,
-            route=f"{self.route.method}:{self.route.path}",
+            route=self.route.recorded,
             work=caller.work,
             service=self.route.service,
             scope=scope,

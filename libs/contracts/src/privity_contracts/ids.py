@@ -56,4 +56,5 @@ EventId = Annotated[str, StringConstraints(pattern=rf"^evt_{BODY}$"), OPERATIONA
 RecipientId = Annotated[str, StringConstraints(pattern=rf"^rcp_{BODY}$"), OPERATIONAL]
 CaseId = Annotated[str, StringConstraints(pattern=rf"^cas_{BODY}$"), OPERATIONAL]
 CaseMessageId = Annotated[str, StringConstraints(pattern=rf"^csm_{BODY}$"), OPERATIONAL]
+RecordId = Annotated[str, StringConstraints(pattern=rf"^rec_{BODY}$"), OPERATIONAL]
 StaffId = Annotated[str, StringConstraints(pattern=rf"^stf_{BODY}$"), OPERATIONAL]

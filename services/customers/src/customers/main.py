@@ -15,6 +15,7 @@ from customers.api import (
     cases,
     consents,
     customers,
+    objections,
     password,
     profile,
     registrations,
@@ -42,6 +43,7 @@ RESOURCES = (
     password,
     cases,
     case_queue,
+    objections,
     consents,
     customers,
 )

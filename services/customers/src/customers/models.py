@@ -222,6 +222,8 @@ class Case(Base):
     kind: Mapped[CaseKind]
     subject_id: Mapped[str]
     order_id: Mapped[str | None]
+    # Of the access that the customer does not recognise, if that is what it is about.
+    record_id: Mapped[str | None]
     state: Mapped[CaseState]
     assignee: Mapped[str | None]
     opened_at: Mapped[datetime]

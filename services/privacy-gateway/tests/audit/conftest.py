@@ -5,14 +5,24 @@ import contextlib
 from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
+from fastapi import FastAPI
 
 import privacy_gateway
+from privacy_gateway.api import accesses, audit
 from privacy_gateway.clients.line import for_driver
 from privacy_gateway.domain.audit.log import AuditLog, StoreUnavailable
 from privacy_gateway.domain.audit.query import Records
+from privacy_gateway.domain.policy.in_force import PolicyInForce
+from privity_contracts import ids
 from privity_database import migrate
+from privity_rest import problems
 
+from .callers import Arriving
+
+POSTED = ("/searches", "/objection", "/statistics", "/streams", "/exports", "/acknowledgement")
+POLICY = Path(__file__).parents[2] / "policy" / "2026-11-22.yaml"
 MIGRATIONS = Path(privacy_gateway.__file__).parent / "migrations"
 
 
@@ -116,3 +126,36 @@ def until_it_records():
                     await asyncio.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture
+def auditor():
+    return ids.mint("stf")
+
+
+@pytest.fixture
+def door(log, records, vault):
+    app = FastAPI()
+    problems.install(app)
+    app.state.audit = log
+    app.state.records = records
+    app.state.vault = vault
+    app.state.policies = PolicyInForce(POLICY.parent)
+    app.include_router(audit.router)
+    app.include_router(accesses.router)
+    return Arriving(app)
+
+
+@pytest.fixture
+async def api(door, serve):
+    port = await serve(door)
+
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+
+        async def ask(who, body=None, *, path="/v1/audit/searches", **query):
+            door.caller = who
+            if path.endswith(POSTED):
+                return await client.post(path, json=body or {})
+            return await client.get(path, params=query)
+
+        yield ask

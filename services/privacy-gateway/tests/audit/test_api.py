@@ -1,105 +1,19 @@
 """The audit API, through its door: who may ask, and that asking is recorded first."""
 
+import re
 from datetime import UTC, datetime
-from pathlib import Path
 
-import httpx
 import orjson
 import pytest
-from fastapi import FastAPI
 
 from privacy_gateway.api import accesses, audit
 from privacy_gateway.domain.audit import leaf
-from privacy_gateway.domain.audit.filters import Filters
 from privacy_gateway.domain.audit.query import Records
-from privacy_gateway.domain.policy.in_force import PolicyInForce
-from privacy_gateway.domain.tokens.caller import VISITOR, Caller, service
+from privacy_gateway.domain.tokens.caller import VISITOR, service
 from privacy_gateway.domain.vault.key_cache import Place
 from privity_contracts import ids
-from privity_rest import problems
 
-POLICY = Path(__file__).parents[2] / "policy" / "2026-11-22.yaml"
-
-
-def staff(actor, *, role="auditor", purpose="audit_review", categories=None):
-    return Caller(
-        kind="staff",
-        actor=actor,
-        subject=None,
-        role=role,
-        purpose=purpose,
-        work=None,
-        session=None,
-        token_id=None,
-        expires_at=None,
-        categories=categories,
-    )
-
-
-def customer_caller(subject):
-    return Caller(
-        kind="customer",
-        actor=subject,
-        subject=subject,
-        role="customer",
-        purpose="self_service",
-        work=None,
-        session=ids.mint("ses"),
-        token_id=None,
-        expires_at=None,
-    )
-
-
-class Arriving:
-    """In the place of the reception: everyone is who the test says they are."""
-
-    def __init__(self, app):
-        self.app = app
-        self.caller = VISITOR
-
-    async def __call__(self, scope, receive, send):
-        if scope["type"] == "http":
-            scope["privity.caller"] = self.caller
-            scope["privity.request_id"] = ids.mint("req")
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture
-def auditor():
-    return ids.mint("stf")
-
-
-@pytest.fixture
-def door(log, records, vault):
-    app = FastAPI()
-    problems.install(app)
-    app.state.audit = log
-    app.state.records = records
-    app.state.vault = vault
-    app.state.policies = PolicyInForce(POLICY.parent)
-    app.include_router(audit.router)
-    app.include_router(accesses.router)
-    return Arriving(app)
-
-
-@pytest.fixture
-async def api(door, serve):
-    port = await serve(door)
-
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-
-        async def ask(who, body=None, *, path="/v1/audit/searches", **query):
-            door.caller = who
-            if path == "/v1/audit/searches":
-                return await client.post(path, json=body or {})
-            return await client.get(path, params=query)
-
-        yield ask
-
-
-async def recorded(records, **asked):
-    page = await records.search(Filters(**asked), now=datetime.now(UTC), limit=200)
-    return page.leaves
+from .callers import customer_caller, recorded, staff
 
 
 async def test_a_reviewer_learns_who_saw_a_customers_data(
@@ -239,49 +153,6 @@ async def test_a_record_that_does_not_exist_is_not_found(api, auditor):
     assert answer.status_code == 404
 
 
-async def test_a_customer_sees_who_saw_their_data(api, log, reading, customer, clerk):
-    await log.record([reading(("/email", "user.contact.email", "mask"))])
-
-    answer = await api(customer_caller(customer), path="/v1/my/accesses")
-
-    own, clerks = answer.json()["accesses"]
-    assert (own["who"], own["did"]) == ("you", "looked at the record of accesses")
-    assert clerks["who"] == "customer support"
-    assert clerks["why"] == "answering a question about your order"
-    assert clerks["what"] == [{"data": "e-mail address", "seen": "in part"}]
-    assert clerk not in answer.text
-    assert answer.json()["privacy"]["purpose"] == "self_service"
-
-
-async def test_a_customer_sees_nothing_of_another(api, log, reading, customer):
-    stranger = ids.mint("cus")
-    await log.record([reading()])
-
-    answer = await api(customer_caller(stranger), path="/v1/my/accesses")
-
-    assert [each["who"] for each in answer.json()["accesses"]] == ["you"]
-
-
-async def test_only_customers_have_accesses_of_their_own(api, auditor):
-    for who in (staff(auditor), service("orders")):
-        assert (await api(who, path="/v1/my/accesses")).status_code == 403
-
-
-async def test_somebody_elses_cursor_is_refused(api, log, reading, customer):
-    await log.record([reading()] * 3)
-    first = await api(customer_caller(customer), path="/v1/my/accesses", limit=1)
-
-    answer = await api(
-        customer_caller(ids.mint("cus")),
-        path="/v1/my/accesses",
-        limit=1,
-        cursor=first.json()["next_cursor"],
-    )
-
-    assert answer.status_code == 422
-    assert answer.json()["code"] == "bad_cursor"
-
-
 async def test_what_was_done_as_one_piece_of_work_is_found(
     api, log, records, vault, reading, customer, clerk, auditor
 ):
@@ -357,14 +228,10 @@ async def test_an_opening_moved_to_another_tag_names_nobody(
 
 
 def test_no_address_holds_a_persons_id():
-    paths = [route.path for router in (audit.router, accesses.router) for route in router.routes]
+    paths = {route.path for router in (audit.router, accesses.router) for route in router.routes}
+    placeholders = {name for path in paths for name in re.findall(r"{(\w+)}", path)}
 
-    assert sorted(paths) == [
-        "/v1/audit/records/{record_id}",
-        "/v1/audit/records/{record_id}/explanation",
-        "/v1/audit/searches",
-        "/v1/my/accesses",
-    ]
+    assert placeholders <= {"record_id", "export_id", "name", "alert_id"}
 
 
 async def test_the_store_holds_nobodys_id(api, log, reading, as_owner, customer, clerk, auditor):

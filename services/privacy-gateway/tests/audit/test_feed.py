@@ -41,6 +41,7 @@ def test_an_access_is_told_in_words():
     assert entry == {
         "when": "2026-11-22T10:00:00.000000Z",
         "who": "customer service",
+        "on_request_of": {"whom": "us"},
         "did": "looked at",
         "what": [{"data": "e-mail address", "seen": "in part"}],
         "why": "answering a question about your order",
@@ -48,6 +49,8 @@ def test_an_access_is_told_in_words():
         "policy": "2026-11-22",
         "times": 1,
         "record": "rec_2026-11-22T10:00:00.000000Z",
+        "records": ["rec_2026-11-22T10:00:00.000000Z"],
+        "proof": "/v1/my/accesses/rec_2026-11-22T10:00:00.000000Z/proof",
     }
 
 
@@ -133,3 +136,20 @@ def test_what_one_did_differently_is_told_apart():
     )
 
     assert [entry["did"] for entry in entries] == ["looked at", "gave us"]
+
+
+def test_parts_of_one_request_are_one_entry_and_different_requests_are_not():
+    name = {"reveal": {"user.name": ["/name"]}}
+    entries = told(
+        [
+            leaf("2026-11-22T10:00:00.000003Z", request="req_b"),
+            leaf("2026-11-22T10:00:00.000002Z", request="req_a", fields=name),
+            leaf("2026-11-22T10:00:00.000001Z", request="req_a"),
+            leaf("2026-11-22T10:00:00.000001Z", request="req_a", actor="t1:other"),
+        ],
+        WORDS,
+    )
+
+    assert [len(entry["records"]) for entry in entries] == [1, 2, 1]
+    assert [each["data"] for each in entries[1]["what"]] == ["name", "e-mail address"]
+    assert entries[1]["times"] == 1

@@ -8,7 +8,7 @@ from customers.domain.case_assignment import HandoverReason
 from customers.domain.case_history import Actor, Change
 from customers.models import Case, CaseChange, CaseKind, CaseMessage, CaseState, Outcome
 from privity_contracts import OPERATIONAL, Category, Contract, Sealed, Timestamp
-from privity_contracts.ids import CaseId, CaseMessageId, OrderId, StaffId, SubjectId
+from privity_contracts.ids import CaseId, CaseMessageId, OrderId, RecordId, StaffId, SubjectId
 from privity_rest import Caller
 
 # What somebody turned to us with, and when.
@@ -49,6 +49,7 @@ class CaseView(Contract, subject="subject_id", scope="case/id"):
     subject_id: SubjectId
     kind: Kind
     order_id: OrderId | None
+    record_id: RecordId | None
     state: State
     opened_at: Moment
     due_at: Timestamp

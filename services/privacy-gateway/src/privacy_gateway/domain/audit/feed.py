@@ -1,7 +1,8 @@
-"""The customer's own view: who saw their data, when, which of it and why, in words.
+"""The customer's own view: who saw their data, when, which of it, why and on whose request.
 
-It names roles and never a member of staff. What the customer did themselves is folded, one entry
-a day and purpose, so that it does not bury what others did.
+It names roles and never a member of staff. What one request recorded in several parts is one
+entry. What the customer did themselves is folded, one entry a day and purpose, so that it does not
+bury what others did.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,14 @@ _DID = {
     "policy": "changed the policy",
     "key": "changed a key",
 }
+_REQUESTS = {
+    "order": "you, with your order",
+    "case": "you, with what you turned to us with",
+    "site": "us, to pack and send orders",
+    "break-glass": "us, in an emergency",
+}
+PROOF = "/v1/my/accesses/{record_id}/proof"
+_NOTHING: Mapping[str, str] = {}
 _SEEN = {
     "reveal": "in full",
     "generalise": "in a coarser form",
@@ -41,27 +50,34 @@ class Words:
     roles: Mapping[str, str]
 
 
-def told(leaves: Iterable[Mapping[str, Any]], words: Words) -> list[dict[str, Any]]:
-    """Entries for leaves that are about one customer, newest first, as the leaves are."""
+def told(
+    leaves: Iterable[Mapping[str, Any]], words: Words, named: Mapping[str, str] = _NOTHING
+) -> list[dict[str, Any]]:
+    """Entries for leaves that are about one customer, newest first, as the leaves are.
+
+    `named` says what the customer's own tags stand for: their orders and cases.
+    """
     entries: list[dict[str, Any]] = []
-    own: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for leaf in leaves:
-        entry = _entry(leaf, words)
-        if entry["who"] != "you":
-            entries.append(entry)
-            continue
-        folded = own.setdefault((leaf["at"][:10], leaf["purpose"], entry["did"]), entry)
+    first: dict[tuple[str, ...], dict[str, Any]] = {}
+    for number, leaf in enumerate(leaves):
+        entry = _entry(leaf, words, named)
+        own = entry["who"] == "you"
+        # Only parts of one request belong together; without its id every record stands alone.
+        once = f"{leaf['request']} {leaf['actor']}" if "request" in leaf else str(number)
+        group = ("own", leaf["at"][:10]) if own else (once, entry["who"])
+        folded = first.setdefault((*group, leaf["purpose"], entry["did"]), entry)
         if folded is entry:
             entries.append(entry)
         else:
-            _fold(entry, into=folded)
+            _fold(entry, into=folded, times=int(own))
     return entries
 
 
-def _entry(leaf: Mapping[str, Any], words: Words) -> dict[str, Any]:
+def _entry(leaf: Mapping[str, Any], words: Words, named: Mapping[str, str]) -> dict[str, Any]:
     entry = {
         "when": leaf["at"],
         "who": _who(leaf, words),
+        "on_request_of": _on_request_of(leaf, named),
         "did": _DID[leaf["kind"]] if leaf["decision"] == "allow" else _DID["refusal"],
         "what": _fields(leaf["fields"], words),
         "why": words.purposes.get(leaf["purpose"], leaf["purpose"]),
@@ -69,6 +85,8 @@ def _entry(leaf: Mapping[str, Any], words: Words) -> dict[str, Any]:
         "policy": leaf["policy"],
         "times": 1,
         "record": leaf["id"],
+        "records": [leaf["id"]],
+        "proof": PROOF.format(record_id=leaf["id"]),
     }
     if "recipient" in leaf:
         entry["recipient"] = leaf["recipient"]
@@ -84,6 +102,17 @@ def _who(leaf: Mapping[str, Any], words: Words) -> str:
     return words.roles.get(leaf["role"], leaf["role"].replace("_", " "))
 
 
+def _on_request_of(leaf: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, str]:
+    """Who set it going, in words; and of the customer's own orders and cases, which one."""
+    if leaf["actor"] == leaf.get("subject"):
+        return {"whom": "you"}
+    kind, _, tag = leaf.get("work", "").partition("/")
+    whom = _REQUESTS.get(kind)
+    if whom is None:
+        return {"whom": _REQUESTS["order"] if leaf["actor_kind"] == "service" else "us"}
+    return {"whom": whom, "id": named[tag]} if tag in named else {"whom": whom}
+
+
 def _fields(fields: Mapping[str, Mapping[str, list[str]]], words: Words) -> list[dict[str, str]]:
     """What was seen and how; what was withheld was not seen."""
     return [
@@ -95,7 +124,8 @@ def _fields(fields: Mapping[str, Mapping[str, list[str]]], words: Words) -> list
     ]
 
 
-def _fold(entry: dict[str, Any], *, into: dict[str, Any]) -> None:
-    into["times"] += 1
+def _fold(entry: dict[str, Any], *, into: dict[str, Any], times: int) -> None:
+    into["times"] += times
+    into["records"] += entry["records"]
     into["since"] = entry["when"]
     into["what"] += [each for each in entry["what"] if each not in into["what"]]

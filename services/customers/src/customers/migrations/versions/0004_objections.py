@@ -1,0 +1,11 @@
+"""Which access a case is about, for those that a customer does not recognise."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    op.add_column("cases", sa.Column("record_id", sa.Text))

@@ -17,6 +17,7 @@ from privacy_gateway.clients.services import Services
 from privacy_gateway.domain.audit.access import Access, FieldAccess
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.vault.data_keys import DataKeys
+from privacy_gateway.domain.vault.destruction import Destruction
 from privacy_gateway.domain.vault.kek import KeyFile
 from privacy_gateway.domain.vault.vault import Vault
 from privacy_gateway.settings import Endpoint
@@ -91,6 +92,23 @@ async def keys(keys_database, key_file):
     await held.start()
     yield held
     await held.close()
+
+
+@pytest.fixture(scope="session")
+async def destruction(keys_database):
+    held = Destruction(keys_database.runtime)
+    yield held
+    held.close()
+
+
+@pytest.fixture(scope="session")
+def destroy(destruction):
+    """Of one place, by whoever does it."""
+
+    async def by_place(place, *, now):
+        return await destruction.destroy(**place._asdict(), now=now)
+
+    return by_place
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-LAYERS = {"main.py", "settings.py", "api", "consumers.py", "domain", "clients", "models.py"}
+LAYERS = {"main.py", "main", "settings.py", "api", "consumers.py", "domain", "clients", "models.py"}
 BESIDE = {
     "migrations",
     "schemas",

@@ -191,11 +191,11 @@ async def test_nothing_is_answered_that_cannot_be_recorded(
     door.app.state.records.close()
 
 
-async def test_nobody_who_was_erased_is_named(api, log, keys, reading, customer, clerk, auditor):
+async def test_nobody_who_was_erased_is_named(api, log, destroy, reading, customer, clerk, auditor):
     await log.record([reading()])
     search = {"actor": clerk, "kind": "read", "reveal": ["subject"]}
     before = (await api(staff(auditor), search)).json()
-    await keys.destroy(Place(customer, f"account/{customer}", "audit_tag"), now=datetime.now(UTC))
+    await destroy(Place(customer, f"account/{customer}", "audit_tag"), now=datetime.now(UTC))
 
     after = (await api(staff(auditor), search)).json()
 

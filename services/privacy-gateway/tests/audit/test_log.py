@@ -394,12 +394,12 @@ async def test_keys_that_cannot_be_reached_refuse_the_record_in_time(
 
 
 async def test_the_record_of_somebody_who_was_erased_points_at_nobody(
-    store, new_process, reading, keys, customer
+    store, new_process, reading, destroy, customer
 ):
     log = await new_process()
     await log.record([reading()])
     place = Place(customer, f"account/{customer}", "audit_tag")
-    await keys.destroy(place, now=datetime(2026, 11, 22, tzinfo=UTC))
+    await destroy(place, now=datetime(2026, 11, 22, tzinfo=UTC))
 
     [receipt] = await log.record([reading(work=f"order/{ids.mint('ord')}")])
 

@@ -320,14 +320,14 @@ async def test_a_record_whose_index_disagrees_with_its_leaf_is_named_and_not_bel
 
 
 async def test_somebody_unknown_or_erased_has_no_records_and_gets_no_key(
-    log, records, reading, keys, vault, customer
+    log, records, reading, destroy, vault, customer
 ):
     nobody = ids.mint("cus")
     await log.record([reading()])
     assert ids_of(await records.search(Filters(subject=nobody), now=NOW)) == []
     assert await vault.known_since(nobody) is None
 
-    await keys.destroy(Place(customer, f"account/{customer}", "audit_tag"), now=NOW)
+    await destroy(Place(customer, f"account/{customer}", "audit_tag"), now=NOW)
 
     assert ids_of(await records.search(Filters(subject=customer), now=NOW)) == []
 

@@ -15,7 +15,7 @@ from privacy_gateway.domain.passage.consents import Consents
 from privacy_gateway.domain.passage.contracts import Contracts
 from privacy_gateway.domain.passage.outbound import Outbound
 from privacy_gateway.domain.policy import Policy, load
-from privacy_gateway.domain.vault.key_cache import Place
+from privacy_gateway.domain.vault.data_keys import AUDIT_TAG
 
 from .answers import PLAIN, Person, everything, new_person
 
@@ -58,7 +58,7 @@ def scope_kinds(schema: Any) -> set[str]:
 
 
 @pytest.fixture(scope="session")
-async def people(contracts, policy, vault, keys) -> dict[str, Person]:
+async def people(contracts, policy, vault, destruction) -> dict[str, Person]:
     """By the state of what is held about them."""
     kinds: set[str] = set().union(*(scope_kinds(r.answer or {}) for r in contracts.offer.routes))
     made = {}
@@ -71,9 +71,7 @@ async def people(contracts, policy, vault, keys) -> dict[str, Person]:
             for category, token in zip(PLAIN, tokens, strict=True):
                 person.sealed[scope, category] = token
     gone = made["deleted"]
-    for scope in gone.scopes.values():
-        for kept in {policy.classes[category] for category in PLAIN}:
-            await keys.destroy(Place(gone.subject, scope, kept), now=datetime.now(UTC))
+    await destruction.destroy(subject=gone.subject, keeping=[AUDIT_TAG], now=datetime.now(UTC))
     return made
 
 

@@ -149,10 +149,12 @@ async def test_plain_text_in_place_of_a_sealed_value_is_refused(vault, receipt):
         vault.open("rosalind@example.org", await receipt(("/email", EMAIL, "reveal")))
 
 
-async def test_after_its_key_is_destroyed_nothing_opens_it(vault, keys, sealed, receipt, customer):
+async def test_after_its_key_is_destroyed_nothing_opens_it(
+    vault, destroy, sealed, receipt, customer
+):
     [token] = await sealed()
     granted = await receipt(("/email", EMAIL, "reveal"))
-    await keys.destroy(Place(customer, f"account/{customer}", "identity"), now=NOW)
+    await destroy(Place(customer, f"account/{customer}", "identity"), now=NOW)
 
     await vault.prepare([token])
 
@@ -167,7 +169,7 @@ async def test_what_was_not_prepared_is_unavailable_and_not_called_deleted(
 ):
     [token] = await sealed()
     granted = await receipt(("/email", EMAIL, "reveal"))
-    keys._cache.drop(Place(customer, f"account/{customer}", "identity"))
+    keys._cache.clear()
 
     with pytest.raises(KeysUnavailable):
         vault.open(token, granted)
@@ -317,9 +319,9 @@ async def test_a_tag_links_what_one_person_did_in_one_month_and_no_more(vault, c
     assert tag != await vault.tag(stranger, "2026-11", customer)
 
 
-async def test_a_tag_cannot_be_made_again_after_the_persons_key_is_gone(vault, keys, customer):
+async def test_a_tag_cannot_be_made_again_after_the_persons_key_is_gone(vault, destroy, customer):
     tag = await vault.tag(customer, "2026-11", customer)
-    await keys.destroy(Place(customer, f"account/{customer}", "audit_tag"), now=NOW)
+    await destroy(Place(customer, f"account/{customer}", "audit_tag"), now=NOW)
 
     with pytest.raises(KeyDestroyed):
         await vault.tag(customer, "2026-11", customer)

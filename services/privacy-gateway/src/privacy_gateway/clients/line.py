@@ -54,9 +54,12 @@ class Line:
         deadline_seconds: float,
         on_lost: Callable[[], None] = lambda: None,
         settings: Mapping[str, str] | None = None,
+        listens: Mapping[str, Callable[[], None]] | None = None,
     ) -> None:
+        """`listens`: what to call when a channel is notified; a notice may be lost with a line."""
         self._url = for_driver(url)
         self._on_lost = on_lost
+        self._listens = listens or {}
         self._deadline = deadline_seconds
         self._settings = {
             "application_name": name,
@@ -81,6 +84,8 @@ class Line:
                 commit, fsync = await connection.fetchrow(
                     "SELECT current_setting('synchronous_commit'), current_setting('fsync')"
                 )
+                for channel, call in self._listens.items():
+                    await connection.add_listener(channel, lambda *_, call=call: call())
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
             if connection is not None:
                 connection.terminate()

@@ -22,7 +22,7 @@ from privacy_gateway.models.budgets import (
     OrderVolume,
 )
 from privacy_gateway.models.databases import AuditBase, Base, KeyBase
-from privacy_gateway.models.keys import DataKeyRow
+from privacy_gateway.models.keys import DataKeyRow, KeyHolder, KeyNotice
 from privacy_gateway.models.recipients import Agreement, Delivery, Message, Recipient, WebhookSecret
 from privacy_gateway.models.staff import Revocation, SignInAttempts, StaffMember
 
@@ -39,6 +39,8 @@ __all__ = [
     "DataKeyRow",
     "Delivery",
     "KeyBase",
+    "KeyHolder",
+    "KeyNotice",
     "LogBatch",
     "Message",
     "OrderVolume",

@@ -1,20 +1,43 @@
-"""The data keys."""
+"""The data keys, and which processes may hold some of them in memory."""
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, Text, UniqueConstraint, func
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Index,
+    LargeBinary,
+    Text,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from privacy_gateway.models.databases import KeyBase, Moment
 
+_PLACE = ("subject", "scope", "retention_class")
+
 
 class DataKeyRow(KeyBase):
-    """A wrapped data key, or the place of one that was destroyed."""
+    """A wrapped data key, or the place of one that was destroyed.
+
+    A retired key still opens what was sealed under it; each place has at most one that is not.
+    """
 
     __tablename__ = "data_keys"
     __table_args__ = (
-        UniqueConstraint("subject", "scope", "retention_class"),
+        Index("data_keys_place", *_PLACE),
+        Index(
+            "data_keys_current", *_PLACE, unique=True, postgresql_where=text("retired_at IS NULL")
+        ),
         Index("data_keys_scope", "scope", "created_at"),
+        Index(
+            "data_keys_wrapped_by",
+            "kek_id",
+            "key_id",
+            postgresql_where=text("destroyed_at IS NULL"),
+        ),
         CheckConstraint(
             "(wrapped IS NULL) = (destroyed_at IS NOT NULL)"
             " AND (kek_id IS NULL) = (destroyed_at IS NOT NULL)",
@@ -30,3 +53,29 @@ class DataKeyRow(KeyBase):
     kek_id: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     destroyed_at: Mapped[datetime | None] = mapped_column(Moment)
+    retired_at: Mapped[datetime | None] = mapped_column(Moment)
+    seals: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """How often it has sealed, as far as the processes have told."""
+
+
+class KeyNotice(KeyBase):
+    """What every process must know: keys that are gone, or (with none named) that keys changed.
+
+    Its number grows in the order of commits.
+    """
+
+    __tablename__ = "key_notices"
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    key_ids: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+
+
+class KeyHolder(KeyBase):
+    """A process that may hold keys, and up to which notice it has let go of them."""
+
+    __tablename__ = "key_holders"
+
+    process_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    confirmed: Mapped[int] = mapped_column(BigInteger)
+    seen_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())

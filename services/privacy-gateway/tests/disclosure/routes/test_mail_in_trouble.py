@@ -77,10 +77,12 @@ class TestTrouble:
         assert (waiting.status_code, waiting.json()["code"]) == (503, "message_under_way")
         assert taken_over.json() == {"outcome": "sent"}
 
-    async def test_deleted_data_is_mailed_nowhere(self, gateway, mail_sink, provider) -> None:
+    async def test_deleted_data_is_mailed_nowhere(
+        self, gateway, mail_sink, provider, destroy
+    ) -> None:
         body = await gateway.message()
         place = Place(body["subject_id"], f"account/{body['subject_id']}", "identity")
-        await gateway.means.vault.keys.destroy(place, now=datetime.now(UTC))
+        await destroy(place, now=datetime.now(UTC))
 
         answer = await gateway.send("customers", "POST", URL, body)
 

@@ -128,10 +128,10 @@ async def test_a_value_in_another_fields_place_is_refused(gateway, carrier) -> N
     assert answer.json()["errors"] == [{"field": "/sealed/recipient", "code": "value_error"}]
 
 
-async def test_deleted_data_is_not_delivered_anywhere(gateway, partner, carrier) -> None:
+async def test_deleted_data_is_not_delivered_anywhere(gateway, partner, carrier, destroy) -> None:
     order = await gateway.order()
     place = Place(order["subject_id"], f"order/{order['order_id']}", "identity")
-    assert await gateway.means.vault.keys.destroy(place, now=datetime.now(UTC))
+    assert await destroy(place, now=datetime.now(UTC))
 
     answer = await gateway.disclose(order, carrier)
 

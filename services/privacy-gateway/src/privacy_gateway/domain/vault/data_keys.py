@@ -1,18 +1,17 @@
 """Data keys: one per subject, scope and retention class. Destroying one is deletion everywhere.
 
-Whoever needs keys joins the next query; one is under way at a time. The row of a destroyed key
-stays behind without its key and under a fresh id: the place gets no new key, and no sealed value
-that is left somewhere names the row.
+Whoever needs keys joins the next query; one is under way at a time, and between two of them this
+process hears which keys are gone.
 """
 
 import asyncio
+import contextlib
 import hmac
 import os
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from privacy_gateway.clients.line import Line, LineFailed, Unreachable
 from privacy_gateway.domain.vault.kek import KEY_BYTES, Belonging, KeyFile, NotUnwrapped, Wrapped
 from privacy_gateway.domain.vault.key_cache import DataKey, KeyCache, Place
+from privacy_gateway.domain.vault.lease import CHANNEL, RENEW_SECONDS, Lease
 from privity_contracts import ids
 from privity_rest import NotFound, Unavailable
 
@@ -33,23 +33,22 @@ SELECT * FROM data_keys WHERE key_id = ANY($1::text[])
 UNION ALL
 SELECT data_keys.* FROM data_keys
 JOIN unnest($2::text[], $3::text[], $4::text[]) AS wanted (subject, scope, retention_class)
-USING (subject, scope, retention_class)
+USING (subject, scope, retention_class) WHERE retired_at IS NULL OR destroyed_at IS NOT NULL
 """
 _ADD = """
 INSERT INTO data_keys (key_id, subject, scope, retention_class, wrapped, kek_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[])
-ON CONFLICT (subject, scope, retention_class) DO NOTHING
+AS new (key_id, subject, scope, retention_class, wrapped, kek_id) WHERE NOT EXISTS (
+    SELECT FROM data_keys AS gone WHERE gone.destroyed_at IS NOT NULL
+    AND (gone.subject, gone.scope, gone.retention_class)
+    = (new.subject, new.scope, new.retention_class)
+)
+ON CONFLICT (subject, scope, retention_class) WHERE retired_at IS NULL DO NOTHING
 """
 _FIRST = """
 SELECT DISTINCT ON (scope) scope, subject FROM data_keys WHERE scope = ANY($1::text[])
 ORDER BY scope, created_at
 """
-_DESTROY = """
-UPDATE data_keys SET key_id = $4, wrapped = NULL, kek_id = NULL, destroyed_at = $5
-WHERE subject = $1 AND scope = $2 AND retention_class = $3 AND destroyed_at IS NULL
-RETURNING 1
-"""
-
 _log = structlog.get_logger("privity.keys")
 
 
@@ -86,13 +85,21 @@ class DataKeys:
         cache_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._line = Line(url, name="privity-keys", deadline_seconds=deadline_seconds)
+        self._noticed = asyncio.Event()
+        self._line = Line(
+            url,
+            name="privity-keys",
+            deadline_seconds=deadline_seconds,
+            listens={CHANNEL: self._noticed.set},
+        )
         self._deadline = deadline_seconds
         self._keks = keks
         self._cache = KeyCache(size=cache_size, life_seconds=cache_seconds, clock=clock)
+        self._lease = Lease(self._cache, self._fetch, clock=clock)
         self._turn = asyncio.Lock()
         self._next: _Round | None = None
         self._working: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Raises NotDurable when a key could be lost after a value was sealed with it."""
@@ -100,11 +107,15 @@ class DataKeys:
             await self._line.connect()
         except Unreachable as exc:
             raise KeysUnavailable(f"not connected: {exc}") from None
+        self._following = asyncio.create_task(self._follow(), name="key notices")
 
     async def close(self) -> None:
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.wait({self._working})
+        for task in (self._working, self._following):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
+        with contextlib.suppress(LineFailed):
+            await self._lease.leave()
         self._line.cut()
 
     async def for_sealing(self, places: Sequence[Place]) -> list[DataKey]:
@@ -153,15 +164,19 @@ class DataKeys:
             raise KeysUnavailable(f"no answer: {type(exc).__name__}") from None
         return {row["scope"]: row["subject"] for row in rows}
 
-    async def destroy(self, place: Place, *, now: datetime) -> bool:
-        """True when there was a key. Other processes may hold it until their caches expire."""
-        try:
-            async with self._turn:
-                rows = await self._fetch(_DESTROY, *place, ids.mint("key"), now)
-                self._cache.drop(place)
-        except LineFailed as exc:
-            raise KeysUnavailable(f"not destroyed: {type(exc).__name__}") from None
-        return bool(rows)
+    async def _follow(self) -> None:
+        """Hears of keys that are gone the moment it happens, and each second in case it did not."""
+        while True:
+            again = False
+            try:
+                async with self._turn:
+                    again = await self._lease.renew()
+            except LineFailed as exc:
+                _log.warning("key_notices_lost", reason=type(exc).__name__)
+            if not again:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._noticed.wait(), RENEW_SECONDS)
+            self._noticed.clear()
 
     async def _ask(
         self,
@@ -202,28 +217,35 @@ class DataKeys:
                 served.done.set_result(None)
 
     async def _serve(self, served: _Round) -> None:
-        known = served.places | served.minting
-        for key in await self._find(served.key_ids, known):
-            served.found[key[0]] = key[1]
-        if fresh := [place for place in served.minting if place not in served.found]:
+        while not self._lease.holds:
+            await self._lease.renew()
+        found = await self._find(served.key_ids, served.places | served.minting)
+        if fresh := [place for place in served.minting if place not in found]:
             await self._mint(fresh)
             # Read back, not taken from what we made: another process may have been first.
-            for place, found in await self._find((), fresh):
-                served.found[place] = found
+            found |= await self._find((), fresh)
+        served.found = found
 
     async def _find(
         self, key_ids: Collection[str], places: Collection[Place]
-    ) -> list[tuple[Place, DataKey | None]]:
+    ) -> dict[Place, DataKey | None]:
+        """Each place's current key, and nothing where any was destroyed."""
         rows = await self._fetch(_FIND, list(key_ids), *_columns(places))
-        found = [await self._unwrapped(row) for row in rows]
+        found: dict[Place, DataKey | None] = {}
+        for row in rows:
+            place = Place(row["subject"], row["scope"], row["retention_class"])
+            key = await self._unwrapped(row, place)
+            if row["destroyed_at"] is not None:
+                found[place] = None
+            elif row["retired_at"] is None:
+                found.setdefault(place, key)
         for missing in set(key_ids).difference(row["key_id"] for row in rows):
             self._cache.hold_destroyed(missing)
         return found
 
-    async def _unwrapped(self, row: Any) -> tuple[Place, DataKey | None]:
-        place = Place(row["subject"], row["scope"], row["retention_class"])
+    async def _unwrapped(self, row: Any, place: Place) -> DataKey | None:
         if row["destroyed_at"] is not None:
-            return place, None
+            return None
         try:
             material = await self._keks.unwrap(
                 Wrapped(row["kek_id"], row["wrapped"]), Belonging(row["key_id"], *place)
@@ -232,16 +254,17 @@ class DataKeys:
             # Its values are as unreadable as a destroyed key's; the others in the query are not.
             _log.error("key_not_unwrapped", reason=str(exc))
             self._cache.hold_destroyed(row["key_id"])
-            return place, None
+            return None
         key = DataKey(
             key_id=row["key_id"],
             place=place,
             created_at=row["created_at"],
+            is_current=row["retired_at"] is None,
             cipher=AESGCM(material),
             tagging=hmac.digest(material, b"privity|tags", "sha256"),
         )
         self._cache.hold(key)
-        return place, key
+        return key
 
     async def _mint(self, places: Sequence[Place]) -> None:
         # In one order everywhere: two processes that add the same places would block each other.

@@ -1,11 +1,11 @@
-"""Data keys that were used a moment ago: few of them, and not for long.
+"""Data keys that were used a moment ago: few of them, not for long, and only under a lease.
 
-The short life bounds how long another process can still open what was destroyed here.
+Nothing is given when the lease has run out: a key may have been destroyed in the meantime.
 """
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -27,7 +27,9 @@ class DataKey:
     place: Place
     created_at: datetime
     cipher: AESGCM = field(repr=False)
-    tagging: bytes = field(repr=False)
+    is_current: bool = True
+    """A retired key opens and no longer seals."""
+    tagging: bytes = field(repr=False, kw_only=True)
     """For hashes under the person's key; never the bytes that the cipher uses."""
     tags: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
     """Those made so far, by month and what they stand for; they are forgotten with the key."""
@@ -35,7 +37,8 @@ class DataKey:
 
 class _Held(NamedTuple):
     key: DataKey | None
-    since: float
+    fresh_until: float
+    until: float
 
 
 class KeyCache:
@@ -54,6 +57,7 @@ class KeyCache:
         self._clock = clock
         self._by_id: OrderedDict[str, _Held] = OrderedDict()
         self._by_place: dict[Place, str] = {}
+        self.leased_until = float("-inf")
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -61,13 +65,17 @@ class KeyCache:
     def get(self, key_id: str) -> DataKey | None:
         """The key, or nothing when it is destroyed. Raises KeyError when that is not known."""
         held = self._by_id[key_id]
-        if self._clock() - held.since > self._life:
+        now = self._clock()
+        if now > held.until or now >= self.leased_until:
             raise KeyError(key_id)
         return held.key
 
     def is_fresh(self, key_id: str) -> bool:
         held = self._by_id.get(key_id)
-        if held is None or self._clock() - held.since > self._fresh:
+        if held is None:
+            return False
+        now = self._clock()
+        if now > held.fresh_until or now >= self.leased_until:
             return False
         self._by_id.move_to_end(key_id)
         return True
@@ -79,23 +87,30 @@ class KeyCache:
 
     def hold(self, key: DataKey) -> None:
         self._put(key.key_id, key)
-        self._by_place[key.place] = key.key_id
+        if key.is_current:
+            self._by_place[key.place] = key.key_id
 
     def hold_destroyed(self, key_id: str) -> None:
         self._put(key_id, None)
 
-    def drop(self, place: Place) -> None:
-        key_id = self._by_place.pop(place, None)
-        if key_id is not None:
-            del self._by_id[key_id]
+    def forget(self, key_ids: Iterable[str]) -> None:
+        for key_id in key_ids:
+            self._remove(key_id)
+
+    def clear(self) -> None:
+        self._by_id.clear()
+        self._by_place.clear()
 
     def _put(self, key_id: str, key: DataKey | None) -> None:
         self._remove(key_id)
-        self._by_id[key_id] = _Held(key, self._clock())
+        now = self._clock()
+        self._by_id[key_id] = _Held(key, now + self._fresh, now + self._life)
         while len(self._by_id) > self._size:
             self._remove(next(iter(self._by_id)))
 
     def _remove(self, key_id: str) -> None:
         held = self._by_id.pop(key_id, None)
         if held is not None and held.key is not None:
-            self._by_place.pop(held.key.place, None)
+            place = held.key.place
+            if self._by_place.get(place) == key_id:
+                del self._by_place[place]

@@ -1,10 +1,12 @@
-"""Builds the gateway: the only place where its parts meet. A gap in the policy, a contract that
-does not fit it, or a missing setting stops the start here."""
+"""Builds the gateway: the only place where its parts meet.
+
+A gap in the policy, a contract that does not fit it, or a missing setting stops the start here.
+"""
 
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +34,15 @@ from privacy_gateway.api.cors import Cors
 from privacy_gateway.api.edge import Edge
 from privacy_gateway.api.forwarding import Forwarding
 from privacy_gateway.api.reception import Reception
-from privacy_gateway.clients.endpoints import AllowedAddresses
-from privacy_gateway.clients.mail import Mail, MailServer, Sender
-from privacy_gateway.clients.services import Services
-from privacy_gateway.clients.webhooks import Webhooks
+from privacy_gateway.clients.endpoints import AllowedAddresses as AllowedAddresses
+from privacy_gateway.clients.mail import Mail as Mail, MailServer as MailServer, Sender as Sender
+from privacy_gateway.clients.services import Services as Services
+from privacy_gateway.clients.webhooks import Webhooks as Webhooks
 from privacy_gateway.domain.assignees import Assignees
-from privacy_gateway.domain.audit.log import AuditLog
-from privacy_gateway.domain.audit.query import Records
-from privacy_gateway.domain.break_glass.telling import Telling
-from privacy_gateway.domain.budget.spending import Budgets
+from privacy_gateway.domain.audit.log import AuditLog as AuditLog
+from privacy_gateway.domain.audit.query import Records as Records
+from privacy_gateway.domain.break_glass.telling import Telling as Telling
+from privacy_gateway.domain.budget.spending import Budgets as Budgets
 from privacy_gateway.domain.contracts import public
 from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.disclosure.record import Means
@@ -49,63 +51,39 @@ from privacy_gateway.domain.passage.contracts import ContractsInForce, load_docu
 from privacy_gateway.domain.passage.inbound import Inbound
 from privacy_gateway.domain.passage.outbound import Outbound
 from privacy_gateway.domain.passage.support_view import SupportView
-from privacy_gateway.domain.policy import Policy
-from privacy_gateway.domain.policy.in_force import PolicyInForce
+from privacy_gateway.domain.policy import Policy as Policy
+from privacy_gateway.domain.policy.in_force import PolicyInForce as PolicyInForce
 from privacy_gateway.domain.policy.succession import Succession
 from privacy_gateway.domain.staff import file as staff_file
 from privacy_gateway.domain.staff.entrance import Entrance
-from privacy_gateway.domain.staff.passwords import Passwords
+from privacy_gateway.domain.staff.passwords import Passwords as Passwords
 from privacy_gateway.domain.tokens.authenticator import Authenticator
 from privacy_gateway.domain.tokens.exchange import TokenExchange
-from privacy_gateway.domain.tokens.id_token import IdTokens
+from privacy_gateway.domain.tokens.id_token import IdTokens as IdTokens
 from privacy_gateway.domain.tokens.identity import Identities
 from privacy_gateway.domain.tokens.introspection import Introspection
-from privacy_gateway.domain.tokens.jose import TokenSigner
-from privacy_gateway.domain.tokens.provider_staff import ProviderStaff
-from privacy_gateway.domain.tokens.revocation import Revocations
+from privacy_gateway.domain.tokens.jose import TokenSigner as TokenSigner
+from privacy_gateway.domain.tokens.provider_staff import ProviderStaff as ProviderStaff
+from privacy_gateway.domain.tokens.revocation import Revocations as Revocations
 from privacy_gateway.domain.tokens.sessions import CustomerSessions
-from privacy_gateway.domain.vault.data_keys import DataKeys
-from privacy_gateway.domain.vault.kek import KeyFile
-from privacy_gateway.domain.vault.vault import Vault
+from privacy_gateway.domain.vault.data_keys import DataKeys as DataKeys
+from privacy_gateway.domain.vault.destruction import Destruction as Destruction
+from privacy_gateway.domain.vault.kek import KeyFile as KeyFile
+from privacy_gateway.domain.vault.vault import Vault as Vault
 from privacy_gateway.domain.work import Work
+from privacy_gateway.main.parts import Parts, build, provider_of
 from privacy_gateway.settings import Settings
-from privity_database import Database, migrate
+from privity_database import Database as Database, migrate
 from privity_rest import logs, problems, read_secret
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What lives as long as the process."""
-
-    settings: Settings
-    policies: PolicyInForce
-    database: Database
-    keys: DataKeys
-    vault: Vault
-    audit: AuditLog
-    records: Records
-    keks: KeyFile
-    webhooks: Webhooks
-    mail: Mail
-    services: Services
-    signer: TokenSigner
-    revocations: Revocations
-    budgets: Budgets
-    telling: Telling
-    passwords: Passwords
-
-    @property
-    def policy(self) -> Policy:
-        return self.policies.current
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 def create_app(settings: Settings | None = None) -> Edge:
     """The application for uvicorn, with its outermost layer."""
     logs.configure()
     settings = settings or Settings()  # type: ignore[call-arg]  # from the environment
-    parts = _parts(settings)
+    parts = build(settings)
     app = _app(parts)
     offer = Offer(
         load_documents({name: end.contract for name, end in settings.services.items()}),
@@ -153,42 +131,6 @@ def create_app(settings: Settings | None = None) -> Edge:
     )
 
 
-def _parts(settings: Settings) -> Parts:
-    secrets = settings.secrets_dir
-    keks = KeyFile.read_or_create(secrets / "key-encryption.json")
-    keys = DataKeys(settings.keys_database_url.get_secret_value(), keks)
-    vault = Vault(
-        keys,
-        index_key=bytes.fromhex(read_secret(secrets / "blind-index")),
-        request_key=bytes.fromhex(read_secret(secrets / "requests")),
-    )
-    database_url = settings.database_url.get_secret_value()
-    audit_url = settings.audit_database_url.get_secret_value()
-    database = Database(database_url, application_name="privacy-gateway")
-    server = MailServer(
-        settings.smtp_host, settings.smtp_port, require_tls=settings.smtp_require_tls
-    )
-    mail = Mail(server, sender=Sender.parse(settings.mail_sender))
-    return Parts(
-        settings=settings,
-        policies=PolicyInForce(settings.policy_dir),
-        database=database,
-        keys=keys,
-        vault=vault,
-        audit=AuditLog(audit_url, vault),
-        records=Records(audit_url, vault),
-        keks=keks,
-        webhooks=Webhooks(allowed=AllowedAddresses.read(settings.allowed_delivery_addresses)),
-        mail=mail,
-        services=Services(settings.services),
-        signer=TokenSigner(read_secret(secrets / "token-signing.pem"), issuer=settings.public_url),
-        revocations=Revocations(database, database_url),
-        budgets=Budgets(database_url, vault),
-        telling=Telling(database, mail, to=settings.data_protection_mail),
-        passwords=Passwords(),
-    )
-
-
 def _app(parts: Parts) -> FastAPI:
     app = FastAPI(
         title="privacy-gateway",
@@ -221,7 +163,7 @@ def _app(parts: Parts) -> FastAPI:
         signer=parts.signer,
         revocations=parts.revocations,
         database=parts.database,
-        provider=_provider(parts),
+        provider=provider_of(parts),
     )
     exchange = TokenExchange(
         signer=parts.signer,
@@ -262,6 +204,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             running.push_async_callback(parts.database.dispose)
             await parts.keys.start()
             running.push_async_callback(parts.keys.close)
+            running.callback(parts.destruction.close)
             await parts.audit.start()
             running.push_async_callback(parts.audit.close)
             running.callback(parts.records.close)
@@ -277,24 +220,3 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             yield
 
     return lifespan
-
-
-def _provider(parts: Parts) -> ProviderStaff | None:
-    settings = parts.settings
-    issuer, audience, path = settings.openid_issuer, settings.openid_audience, settings.staff_file
-    if issuer is None or audience is None or path is None:
-        return None
-    return ProviderStaff(
-        IdTokens.at(
-            issuer,
-            audience=audience,
-            groups_claim=settings.openid_groups_claim,
-            allowed=AllowedAddresses.read(settings.openid_allowed_addresses),
-        ),
-        groups=staff_file.read_groups(path, roles=parts.policy.staff_roles()),
-        revocations=parts.revocations,
-        database=parts.database,
-        audit=parts.audit,
-        policy=lambda: parts.policy,
-        clock=time.time,
-    )

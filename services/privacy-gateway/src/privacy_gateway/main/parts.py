@@ -1,0 +1,112 @@
+"""What lives as long as the process."""
+
+import time
+from dataclasses import dataclass
+
+from privacy_gateway.clients.endpoints import AllowedAddresses
+from privacy_gateway.clients.mail import Mail, MailServer, Sender
+from privacy_gateway.clients.services import Services
+from privacy_gateway.clients.webhooks import Webhooks
+from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.audit.query import Records
+from privacy_gateway.domain.break_glass.telling import Telling
+from privacy_gateway.domain.budget.spending import Budgets
+from privacy_gateway.domain.policy import Policy
+from privacy_gateway.domain.policy.in_force import PolicyInForce
+from privacy_gateway.domain.staff import file as staff_file
+from privacy_gateway.domain.staff.passwords import Passwords
+from privacy_gateway.domain.tokens.id_token import IdTokens
+from privacy_gateway.domain.tokens.jose import TokenSigner
+from privacy_gateway.domain.tokens.provider_staff import ProviderStaff
+from privacy_gateway.domain.tokens.revocation import Revocations
+from privacy_gateway.domain.vault.data_keys import DataKeys
+from privacy_gateway.domain.vault.destruction import Destruction
+from privacy_gateway.domain.vault.kek import KeyFile
+from privacy_gateway.domain.vault.vault import Vault
+from privacy_gateway.settings import Settings
+from privity_database import Database
+from privity_rest import read_secret
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    settings: Settings
+    policies: PolicyInForce
+    database: Database
+    keys: DataKeys
+    destruction: Destruction
+    vault: Vault
+    audit: AuditLog
+    records: Records
+    keks: KeyFile
+    webhooks: Webhooks
+    mail: Mail
+    services: Services
+    signer: TokenSigner
+    revocations: Revocations
+    budgets: Budgets
+    telling: Telling
+    passwords: Passwords
+
+    @property
+    def policy(self) -> Policy:
+        return self.policies.current
+
+
+def build(settings: Settings) -> Parts:
+    secrets = settings.secrets_dir
+    keks = KeyFile.read_or_create(secrets / "key-encryption.json")
+    keys_url = settings.keys_database_url.get_secret_value()
+    keys = DataKeys(keys_url, keks)
+    vault = Vault(
+        keys,
+        index_key=bytes.fromhex(read_secret(secrets / "blind-index")),
+        request_key=bytes.fromhex(read_secret(secrets / "requests")),
+    )
+    database_url = settings.database_url.get_secret_value()
+    audit_url = settings.audit_database_url.get_secret_value()
+    database = Database(database_url, application_name="privacy-gateway")
+    server = MailServer(
+        settings.smtp_host, settings.smtp_port, require_tls=settings.smtp_require_tls
+    )
+    mail = Mail(server, sender=Sender.parse(settings.mail_sender))
+    return Parts(
+        settings=settings,
+        policies=PolicyInForce(settings.policy_dir),
+        database=database,
+        keys=keys,
+        destruction=Destruction(keys_url),
+        vault=vault,
+        audit=AuditLog(audit_url, vault),
+        records=Records(audit_url, vault),
+        keks=keks,
+        webhooks=Webhooks(allowed=AllowedAddresses.read(settings.allowed_delivery_addresses)),
+        mail=mail,
+        services=Services(settings.services),
+        signer=TokenSigner(read_secret(secrets / "token-signing.pem"), issuer=settings.public_url),
+        revocations=Revocations(database, database_url),
+        budgets=Budgets(database_url, vault),
+        telling=Telling(database, mail, to=settings.data_protection_mail),
+        passwords=Passwords(),
+    )
+
+
+def provider_of(parts: Parts) -> ProviderStaff | None:
+    settings = parts.settings
+    issuer, audience, path = settings.openid_issuer, settings.openid_audience, settings.staff_file
+    if issuer is None or audience is None or path is None:
+        return None
+    return ProviderStaff(
+        IdTokens.at(
+            issuer,
+            audience=audience,
+            groups_claim=settings.openid_groups_claim,
+            allowed=AllowedAddresses.read(settings.openid_allowed_addresses),
+        ),
+        groups=staff_file.read_groups(path, roles=parts.policy.staff_roles()),
+        revocations=parts.revocations,
+        database=parts.database,
+        audit=parts.audit,
+        policy=lambda: parts.policy,
+        clock=time.time,
+    )

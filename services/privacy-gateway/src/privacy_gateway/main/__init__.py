@@ -34,15 +34,7 @@ from privacy_gateway.api.cors import Cors
 from privacy_gateway.api.edge import Edge
 from privacy_gateway.api.forwarding import Forwarding
 from privacy_gateway.api.reception import Reception
-from privacy_gateway.clients.endpoints import AllowedAddresses as AllowedAddresses
-from privacy_gateway.clients.mail import Mail as Mail, MailServer as MailServer, Sender as Sender
-from privacy_gateway.clients.services import Services as Services
-from privacy_gateway.clients.webhooks import Webhooks as Webhooks
 from privacy_gateway.domain.assignees import Assignees
-from privacy_gateway.domain.audit.log import AuditLog as AuditLog
-from privacy_gateway.domain.audit.query import Records as Records
-from privacy_gateway.domain.break_glass.telling import Telling as Telling
-from privacy_gateway.domain.budget.spending import Budgets as Budgets
 from privacy_gateway.domain.contracts import public
 from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.disclosure.record import Means
@@ -51,29 +43,18 @@ from privacy_gateway.domain.passage.contracts import ContractsInForce, load_docu
 from privacy_gateway.domain.passage.inbound import Inbound
 from privacy_gateway.domain.passage.outbound import Outbound
 from privacy_gateway.domain.passage.support_view import SupportView
-from privacy_gateway.domain.policy import Policy as Policy
-from privacy_gateway.domain.policy.in_force import PolicyInForce as PolicyInForce
 from privacy_gateway.domain.policy.succession import Succession
 from privacy_gateway.domain.staff import file as staff_file
 from privacy_gateway.domain.staff.entrance import Entrance
-from privacy_gateway.domain.staff.passwords import Passwords as Passwords
 from privacy_gateway.domain.tokens.authenticator import Authenticator
 from privacy_gateway.domain.tokens.exchange import TokenExchange
-from privacy_gateway.domain.tokens.id_token import IdTokens as IdTokens
 from privacy_gateway.domain.tokens.identity import Identities
 from privacy_gateway.domain.tokens.introspection import Introspection
-from privacy_gateway.domain.tokens.jose import TokenSigner as TokenSigner
-from privacy_gateway.domain.tokens.provider_staff import ProviderStaff as ProviderStaff
-from privacy_gateway.domain.tokens.revocation import Revocations as Revocations
 from privacy_gateway.domain.tokens.sessions import CustomerSessions
-from privacy_gateway.domain.vault.data_keys import DataKeys as DataKeys
-from privacy_gateway.domain.vault.destruction import Destruction as Destruction
-from privacy_gateway.domain.vault.kek import KeyFile as KeyFile
-from privacy_gateway.domain.vault.vault import Vault as Vault
 from privacy_gateway.domain.work import Work
 from privacy_gateway.main.parts import Parts, build, provider_of
 from privacy_gateway.settings import Settings
-from privity_database import Database as Database, migrate
+from privity_database import migrate
 from privity_rest import logs, problems, read_secret
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"

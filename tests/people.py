@@ -258,6 +258,14 @@ class Staff:
                 self._identities[username] = signed_in
         return self._identities[username]
 
+    def forget(self, username: str) -> None:
+        """Whose tokens were ended signs in anew, in a second in which none was."""
+        with self._lock:
+            self._identities.pop(username, None)
+            for key in [key for key in self._grants if key[0] == username]:
+                del self._grants[key]
+        time.sleep(1.1)
+
     def ask_for(self, username: str, purpose: str, work: str | None = None) -> Answer:
         """The answer of the token exchange."""
         work = work or usual_work(purpose)

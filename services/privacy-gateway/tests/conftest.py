@@ -174,6 +174,7 @@ class Behind:
     def __init__(self, folder):
         self.folder = folder
         self.answers = {}
+        self.revokes = {}
         self.asked = []
 
     def says(self, service, path, body=None, *, method="GET", status=200):
@@ -214,7 +215,8 @@ class Behind:
             status, content = found if not callable(found[1]) else await found[1](request)
             refusal = status >= 400 and isinstance(content, dict) and "code" in content
             kind = "application/problem+json" if refusal else "application/json"
-            return web.json_response(content, status=status, content_type=kind)
+            headers = self.revokes.get((service, request.path), {})
+            return web.json_response(content, status=status, content_type=kind, headers=headers)
 
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", answer)

@@ -15,6 +15,7 @@ from customers.api import (
     cases,
     consents,
     customers,
+    newsletter,
     objections,
     password,
     profile,
@@ -46,6 +47,7 @@ RESOURCES = (
     objections,
     consents,
     customers,
+    newsletter,
 )
 
 

@@ -129,6 +129,54 @@ async def test_who_has_the_case_since_keeps_their_grant(gateway, an_order, house
     assert (await gateway.get(order.path, headers)).status_code == 200
 
 
+@pytest.fixture
+def handed_over(house, kim, gateway):
+    """Lets `customers` say, in its answer, that the case is not kim's work any more."""
+
+    async def make(order, *, to, says=None):
+        at_work = await gateway.grant("kim", "enquiries", f"case/{order.case}")
+        path = f"/v1/cases/{order.case}/handover"
+        facts = {"id": order.case, "kind": "enquiry", "state": "assigned", "assignee": to}
+        moments = dict.fromkeys(("opened_at", "due_at"), "2026-11-22T10:00:00Z")
+        house.says("customers", path, facts | moments, method="POST")
+        house.revokes["customers", path] = {"Privity-Revoke": says or f"case/{order.case}"}
+        body = {"assignee": to, "reason": "absence"}
+        assert (await gateway.post(path, at_work, body)).status_code == 200
+        return at_work
+
+    return make
+
+
+async def test_a_grant_ends_with_the_answer_that_its_case_is_somebody_elses(
+    gateway, an_order, kim, house, handed_over
+):
+    lee = (await gateway.sign_in("lee"))["staff_id"]
+    order, other = await an_order(assignee=kim), await an_order(assignee=kim)
+    elsewhere = await gateway.grant("kim", "enquiries", f"case/{other.case}")
+
+    at_work = await handed_over(order, to=lee)
+
+    assert (await gateway.get(order.path, at_work)).status_code == 401
+    assert (await gateway.get(other.path, elsewhere)).status_code == 200
+    # Asked for within the same second: what was issued in it is ended, so it is issued after it.
+    the_case(house, order, assignee=lee)
+    next_one = await gateway.grant("lee", "enquiries", f"case/{order.case}")
+    assert (await gateway.get(order.path, next_one)).status_code == 200
+
+
+async def test_only_who_owns_cases_ends_grants_and_only_by_naming_one(
+    gateway, an_order, kim, house, handed_over
+):
+    lee = (await gateway.sign_in("lee"))["staff_id"]
+    order = await an_order(assignee=kim)
+
+    at_work = await handed_over(order, to=lee, says="case/*")
+    house.revokes["orders", order.path] = {"Privity-Revoke": f"case/{order.case}"}
+
+    for _ in range(2):
+        assert (await gateway.get(order.path, at_work)).status_code == 200
+
+
 async def test_a_case_that_was_given_away_grants_nothing_more(gateway, kim, an_order, house):
     order = await an_order(assignee=kim)
     the_case(house, order, assignee=ids.mint("stf"))

@@ -23,7 +23,7 @@ def environment(databases, secrets_dir, staff_file, house, mail_sink, tmp_path_f
         end = house.endpoint(name)
         contract = json.loads(end.contract.read_bytes())
         if name == "orders":
-            # Nothing that is offered today is for a purpose that needs a consent.
+            # One customer's data, for a purpose that needs a consent: none is offered today.
             read = contract["paths"]["/v1/orders/{order_id}/delivery"]["get"]["x-privity"]
             read["purposes"].append("newsletter")
         path = folder / f"{name}.json"

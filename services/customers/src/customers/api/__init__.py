@@ -11,6 +11,9 @@ from customers.domain.passwords import Passwords
 from privity_database import Database
 from privity_rest import Customer, NotAllowed
 
+REVOKE = "Privity-Revoke"
+"""Names a session, or a piece of work, whose access tokens the gateway shall refuse from now on."""
+
 
 def _subject(caller: Customer) -> str:
     if caller.subject is None:

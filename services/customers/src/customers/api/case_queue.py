@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
-from customers.api import Now
+from customers.api import REVOKE, Now
 from customers.api.case_views import FOLLOWING_UP, CaseQueue, QueuedCase, actor
 from customers.domain import case_assignment, case_lists, case_reach
 from customers.domain.case_assignment import HandoverReason
@@ -106,7 +106,13 @@ async def assign_case(
     openapi_extra=route(purposes=[*FOLLOWING_UP, OVERSIGHT]),
 )
 async def hand_over_case(
-    case_id: CaseId, body: Handover, caller: AnyCaller, tx: Transaction, now: Now
+    *,
+    case_id: CaseId,
+    body: Handover,
+    caller: AnyCaller,
+    response: Response,
+    tx: Transaction,
+    now: Now,
 ) -> object:
     """By the assignee, or by who gives out cases."""
     if caller.kind != "staff":
@@ -115,6 +121,7 @@ async def hand_over_case(
     case_assignment.hand_over(
         tx, case, body.assignee, reason=body.reason, actor=actor(caller), now=now
     )
+    response.headers[REVOKE] = f"case/{case.id}"
     return case
 
 

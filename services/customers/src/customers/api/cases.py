@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from customers.api import Now, Subject
+from customers.api import REVOKE, Now, Subject
 from customers.api.case_views import (
     FOLLOWING_UP,
     REQUEST,
@@ -164,13 +164,20 @@ async def write_in_a_case(
 
 @router.post("/{case_id}/closure", response_model=CaseView, openapi_extra=route(purposes=READERS))
 async def close_case(
-    case_id: CaseId, body: CaseEnd, caller: AnyCaller, tx: Transaction, now: Now
+    *,
+    case_id: CaseId,
+    body: CaseEnd,
+    caller: AnyCaller,
+    response: Response,
+    tx: Transaction,
+    now: Now,
 ) -> object:
     """By the assignee; customers may withdraw what they turned to us with."""
     if caller.kind == "customer" and body.outcome is not Outcome.WITHDRAWN:
         raise Unprocessable(errors=[("/outcome", "not_a_choice")])
     case = await case_reach.find(tx, case_id, reach=case_reach.reach(caller), lock=True)
     case_closing.close(tx, case, body.outcome, actor=actor(caller), now=now)
+    response.headers[REVOKE] = f"case/{case.id}"
     return case_view(case, reader=caller)
 
 

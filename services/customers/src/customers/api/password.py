@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 
-from customers.api import Hashing, Now, Store, Subject
-from customers.api.sessions import REVOKE
+from customers.api import REVOKE, Hashing, Now, Store, Subject
 from customers.domain import attempts, password_change
 from customers.domain.passwords import require_strength
 from privity_contracts import Category, Contract, Secret, route

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import Field, StringConstraints
 
-from customers.api import Hashing, Now, Store, Subject
+from customers.api import REVOKE, Hashing, Now, Store, Subject
 from customers.domain import attempts, session, signing_in
 from privity_contracts import (
     OPERATIONAL,
@@ -22,9 +22,6 @@ from privity_database import Transaction
 from privity_rest import AnyCaller, Customer, problems
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
-
-REVOKE = "Privity-Revoke"
-"""Names a session whose access tokens the gateway shall refuse from now on."""
 
 
 class SignIn(Contract):

@@ -16,6 +16,7 @@ from privacy_gateway.domain.audit.access import Access
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.tokens.caller import Caller
+from privacy_gateway.domain.tokens.revocation import Revocations
 from privity_database import Database
 from privity_rest import NotAllowed, Unauthenticated
 
@@ -33,6 +34,7 @@ class Desk:
     policy: Policy
     audit: AuditLog
     database: Database
+    revocations: Revocations
     request_id: str
     now: datetime
 
@@ -64,6 +66,7 @@ def admitted(purpose: str) -> Callable[[Request], Any]:
             policy=held.policies.current,
             audit=held.audit,
             database=held.database,
+            revocations=held.revocations,
             request_id=request.scope["privity.request_id"],
             now=datetime.now(UTC),
         )

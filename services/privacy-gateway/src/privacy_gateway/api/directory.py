@@ -67,6 +67,7 @@ async def deactivate(
             tx, member, why=body.reason, by=desk.caller.actor, now=time.time()
         ):
             await desk.record("staff_deactivated", resource=f"staff/{staff_id}")
+    await desk.revocations.catch_up()
     return _shown(member)
 
 
@@ -87,6 +88,7 @@ async def set_roles(
         member = await directory.hold(tx, staff_id)
         if await directory.set_roles(tx, member, body.roles, by=desk.caller.actor, now=time.time()):
             await desk.record("staff_roles_changed", resource=f"staff/{staff_id}")
+    await desk.revocations.catch_up()
     return _shown(member)
 
 

@@ -61,6 +61,8 @@ class Sessions(Protocol):
 
     async def end(self, session: str) -> None: ...
 
+    async def end_work(self, work: str) -> None: ...
+
 
 class Forwarding:
     def __init__(
@@ -127,10 +129,19 @@ class Forwarding:
             body=outgoing.body,
             timeout_seconds=None,
         )
-        if journey.policy.may_revoke_sessions(route.service):
-            for session in answer.headers.getall("Privity-Revoke", ()):
-                await self._sessions.end(session)
+        for ended in answer.headers.getall("Privity-Revoke", ()):
+            await self._revoke(journey, ended)
         return await self._given(journey, answer)
+
+    async def _revoke(self, journey: Journey, ended: str) -> None:
+        """Before the answer: who reads that a case is closed finds its grants ended."""
+        work = _CASE.fullmatch(ended) is not None
+        if not journey.policy.may_revoke(journey.route.service, work=work):
+            return
+        if work:
+            await self._sessions.end_work(ended)
+        else:
+            await self._sessions.end(ended)
 
     async def _admitted(self, journey: Journey) -> Journey:
         """The journey with a purpose that this route serves; a refusal is recorded first."""
@@ -209,6 +220,7 @@ def _visitor(caller: Caller, purpose: str) -> Caller:
     )
 
 
+_CASE = re.compile(rf"case/cas_{ids.BODY}")
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PERSON = re.compile(rf"(?:cus|stf)_{ids.BODY}")
 

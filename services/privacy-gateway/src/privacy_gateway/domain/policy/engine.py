@@ -103,6 +103,9 @@ class Policy:
     def consumers(self, event_type: str) -> list[str]:
         return [name for name in self.file.trust if self.trusts(name, "consume", event_type)]
 
-    def may_revoke_sessions(self, service: str) -> bool:
+    def may_revoke(self, service: str, *, work: bool = False) -> bool:
+        """Sessions, or the grants that hang on a piece of work."""
         known = self.file.trust.get(service)
-        return known is not None and known.revokes_sessions
+        if known is None:
+            return False
+        return known.revokes_work if work else known.revokes_sessions

@@ -120,6 +120,9 @@ class Trust(_Strict):
     publishes: tuple[EventType, ...] = ()
     consumes: tuple[EventType, ...] = ()
     revokes_sessions: bool = False
+    revokes_work: bool = Field(
+        default=False, description="whether it says which case is nobody's work any more"
+    )
 
 
 class Notice(_Strict):

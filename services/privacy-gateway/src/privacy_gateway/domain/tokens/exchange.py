@@ -4,6 +4,7 @@ OAuth 2.0 token exchange (RFC 8693); purpose and work come as authorization deta
 grant, like each refusal, is recorded before it is answered.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -79,6 +80,7 @@ class TokenExchange:
             request_id=request_id,
             now=now,
         )
+        now = await self._past_its_end(asked.work, now=now)
         async with self._database.transaction() as tx:
             member = await directory.find(tx, identity.subject)
         policy = self._policy()
@@ -104,6 +106,16 @@ class TokenExchange:
         if asked.emergency is not None:
             await self._break_glass(policy, identity, asked, role=role, bound=bound, now=now)
         return await self._granted(policy, identity, asked, role=role, bound=bound, now=now)
+
+    async def _past_its_end(self, work: str | None, *, now: float) -> float:
+        """The time from which a grant for this work counts again: whoever gets a case that was
+        another's a moment ago would otherwise get a grant that ended with the other's."""
+        ended = self._revocations.until("work", work) if work is not None else None
+        wait = min(ended + 1 - now, 1.0) if ended is not None else 0.0
+        if wait <= 0:
+            return now
+        await asyncio.sleep(wait)
+        return now + wait
 
     async def _bound(
         self, policy: Policy, member: StaffMember, asked: Asked, *, request_id: str, now: float

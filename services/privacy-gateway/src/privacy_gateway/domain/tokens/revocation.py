@@ -61,6 +61,7 @@ class Revocations:
         self._confirmed_at = float("-inf")
         self._poke = asyncio.Event()
         self._has_read = asyncio.Event()
+        self._next_read = asyncio.Event()
         self.generation = 0
         """Grows with every change, so that what was checked before is checked again."""
 
@@ -95,6 +96,20 @@ class Revocations:
             if found is not None and (found[1] is None or claims.issued_at <= found[1]):
                 return True
         return False
+
+    def until(self, kind: str, value: str) -> int | None:
+        """The second up to which tokens of this kind are revoked, if only up to one."""
+        found = self._known.get((kind, value))
+        return found[1] if found is not None else None
+
+    async def catch_up(self) -> None:
+        """What was stored by now is known afterwards, or after two seconds at the most."""
+        asked_at = self._clock()
+        self._poke.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                while self._confirmed_at < asked_at:
+                    await self._next_read.wait()
 
     async def revoke(
         self, kind: str, value: str, *, now: float, issued_until: int | None = None
@@ -155,6 +170,8 @@ class Revocations:
         self._learn([tuple(row) for row in rows])
         self._confirmed_at = asked_at
         self._has_read.set()
+        self._next_read.set()
+        self._next_read = asyncio.Event()
         if purge:
             await connection.execute(_PURGE, now)
             self._known = {key: entry for key, entry in self._known.items() if entry[0] > now}

@@ -1,4 +1,4 @@
-"""Access tokens that go with a customer's session, and end with it."""
+"""Access tokens that go with a customer's session, and end with it; and grants with their work."""
 
 import time
 from collections.abc import Callable
@@ -34,3 +34,8 @@ class CustomerSessions:
 
     async def end(self, session: str) -> None:
         await self._revocations.revoke("session", session, now=self._clock())
+
+    async def end_work(self, work: str) -> None:
+        """Grants for it that were issued until now. Whoever has it next asks for theirs later."""
+        now = self._clock()
+        await self._revocations.revoke("work", work, now=now, issued_until=int(now))

@@ -58,7 +58,7 @@ def databases(make_database):
     return {
         "": make_database("grants_gateway"),
         "keys_": make_database("grants_keys"),
-        "audit_": make_database("grants_audit", grants="insert_select"),
+        "audit_": make_database("grants_audit", grants="insert_select", apart=("log",)),
     }
 
 

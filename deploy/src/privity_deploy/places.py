@@ -97,7 +97,12 @@ class Places:
     def look_up(self, kind: str, name: str | None) -> str | None:
         """A placeholder's value; nothing when there is no such place."""
         if name is None:
-            alone = {"python": sys.executable, "root": self.root, "secrets": self.secrets.folder}
+            alone = {
+                "python": sys.executable,
+                "root": self.root,
+                "data": self.data_dir,
+                "secrets": self.secrets.folder,
+            }
             return str(alone[kind]) if kind in alone else None
         if kind == "secret":
             return str(self.secrets.path(name)) if name in self.tables.secrets else None

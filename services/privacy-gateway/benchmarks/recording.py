@@ -19,12 +19,15 @@ import privacy_gateway
 from privacy_gateway.clients.line import for_driver
 from privacy_gateway.domain.audit import leaf
 from privacy_gateway.domain.audit.access import Access, FieldAccess
+from privacy_gateway.domain.audit.chain import Chain
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.vault.data_keys import DataKeys
 from privacy_gateway.domain.vault.kek import KeyFile
+from privacy_gateway.domain.vault.process_key import ProcessKey
 from privacy_gateway.domain.vault.vault import Vault
 from privity_contracts import ids
 from privity_database import migrate
+from privity_deploy.secrets import Secrets
 from privity_postgres import DatabaseEntry, PostgresServer, bootstrap, for_sqlalchemy
 from privity_postgres.bootstrap import Grants
 
@@ -135,7 +138,9 @@ async def main(callers: int, seconds: float) -> None:
             await keys.start()
             vault = Vault(keys, index_key=b"i" * 32, request_key=b"r" * 32)
             audit_url = await database(server.admin_url, "audit", Grants.INSERT_SELECT)
-            log = AuditLog(audit_url, vault)
+            identity = Secrets(Path(folder)).ensure("audit-identity.pem", "ed25519").read_text()
+            key = ProcessKey(identity, now=datetime.now(UTC))
+            log = AuditLog(audit_url, vault, Chain(key, Path(folder) / "spool"))
             await log.start()
             people = [ids.mint("cus") for _ in range(PEOPLE)]
             clerk = ids.mint("stf")

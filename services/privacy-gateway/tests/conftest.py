@@ -4,21 +4,26 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
 import pytest
 import uvicorn
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import privacy_gateway
 from privacy_gateway.clients.line import for_driver
 from privacy_gateway.clients.services import Services
 from privacy_gateway.domain.audit.access import Access, FieldAccess
+from privacy_gateway.domain.audit.chain import Chain
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.vault.data_keys import DataKeys
 from privacy_gateway.domain.vault.destruction import Destruction
 from privacy_gateway.domain.vault.kek import KeyFile
+from privacy_gateway.domain.vault.process_key import ProcessKey
 from privacy_gateway.domain.vault.vault import Vault
 from privacy_gateway.settings import Endpoint
 from privity_contracts import ids
@@ -116,9 +121,27 @@ def vault(keys):
     return Vault(keys, index_key=b"i" * 32, request_key=b"r" * 32)
 
 
+@pytest.fixture(scope="session")
+def audit_identity():
+    """The key that vouches for gateway processes."""
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@pytest.fixture(scope="session")
+def new_chain(audit_identity, tmp_path_factory):
+    """What one more gateway process signs with; with a spool of its own unless it is told one."""
+
+    def make(spool=None):
+        key = ProcessKey(audit_identity, now=datetime.now(UTC))
+        return Chain(key, spool or tmp_path_factory.mktemp("spool"))
+
+    return make
+
+
 @pytest.fixture
-async def log(audit_database, vault):
-    opened = AuditLog(audit_database.runtime, vault, deadline_seconds=PATIENT)
+async def log(audit_database, vault, new_chain):
+    opened = AuditLog(audit_database.runtime, vault, new_chain(), deadline_seconds=PATIENT)
     await opened.start()
     yield opened
     await opened.close()

@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     audit_database_url: SecretStr
     audit_migration_database_url: SecretStr
     secrets_dir: Path
+    # On a disk that does not share the fate of the databases: batches wait here for a witness.
+    spool_dir: Path
     policy_dir: Path
     public_url: str
     services: dict[str, Endpoint]

@@ -82,7 +82,7 @@ async def store(faulty_database):
     urls = faulty_database
     admin = await asyncpg.connect(for_driver(urls.admin).replace(urls.name, "postgres"))
     owner = await asyncpg.connect(for_driver(urls.owner))
-    await owner.execute("TRUNCATE records, openings")
+    await owner.execute("TRUNCATE records, openings, processes, batches")
     yield Store(urls, owner, admin)
     await admin.execute(f"ALTER DATABASE {urls.name} ALLOW_CONNECTIONS true")
     await admin.execute(f"ALTER ROLE {urls.name} RESET ALL")
@@ -91,12 +91,12 @@ async def store(faulty_database):
 
 
 @pytest.fixture
-async def new_process(store, vault):
+async def new_process(store, vault, new_chain):
     """Makes the audit log of one more gateway process on the store."""
     opened = []
 
-    async def make(**changes):
-        made = AuditLog(store.urls.runtime, vault, **changes)
+    async def make(*, spool=None, **changes):
+        made = AuditLog(store.urls.runtime, vault, new_chain(spool), **changes)
         await made.start()
         opened.append(made)
         return made

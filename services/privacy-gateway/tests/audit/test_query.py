@@ -21,12 +21,12 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-async def at(audit_database, vault):
+async def at(audit_database, vault, new_chain):
     """Records accesses as if it were another time."""
     opened = []
 
     async def record(moment, accesses):
-        log = AuditLog(audit_database.runtime, vault, clock=lambda: moment)
+        log = AuditLog(audit_database.runtime, vault, new_chain(), clock=lambda: moment)
         await log.start()
         opened.append(log)
         return [receipt.record_id for receipt in await log.record(accesses)]

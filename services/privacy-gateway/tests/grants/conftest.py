@@ -71,7 +71,7 @@ def gateway_database(make_database):
 
 
 @pytest.fixture(scope="session")
-def secrets_dir(tmp_path_factory):
+def secrets_dir(tmp_path_factory, audit_identity):
     folder = tmp_path_factory.mktemp("gateway")
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
@@ -79,6 +79,7 @@ def secrets_dir(tmp_path_factory):
         "blind-index": "11" * 32,
         "requests": "22" * 32,
         "token-signing.pem": pem,
+        "audit-identity.pem": audit_identity,
     }.items():
         path = folder / name
         path.touch(mode=0o600)
@@ -204,6 +205,7 @@ async def new_gateway(databases, secrets_dir, staff_file, house, mail_sink):
         async def start(*, staff=STAFF, groups=MappingProxyType({}), **changes):
             said = {
                 "secrets_dir": secrets_dir,
+                "spool_dir": secrets_dir / "spool",
                 "policy_dir": HERE / "policy",
                 "public_url": "http://gateway.example",
                 "services": {name: house.endpoint(name) for name in SERVICES},

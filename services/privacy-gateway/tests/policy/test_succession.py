@@ -111,9 +111,9 @@ async def test_every_process_follows_the_folder_by_itself(policies, log, folder,
 
 
 async def test_what_cannot_be_recorded_does_not_count(
-    policies, audit_database, vault, write
+    policies, audit_database, vault, write, new_chain
 ) -> None:
-    closed = AuditLog(audit_database.runtime, vault)
+    closed = AuditLog(audit_database.runtime, vault, new_chain())
     succession = Succession(policies, audit=closed)
     write(today(5), begins=datetime.now(UTC))
 
@@ -124,9 +124,9 @@ async def test_what_cannot_be_recorded_does_not_count(
 
 
 async def test_without_a_record_of_the_policy_nothing_starts(
-    policies, audit_database, vault
+    policies, audit_database, vault, new_chain
 ) -> None:
-    closed = AuditLog(audit_database.runtime, vault)
+    closed = AuditLog(audit_database.runtime, vault, new_chain())
 
     with pytest.raises(Unavailable):
         async with Succession(policies, audit=closed).following():

@@ -6,7 +6,6 @@ took effect stays unknown.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -115,7 +114,12 @@ class Line:
             raise Unanswered("no answer in time")
         try:
             return list(running.result())
-        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as exc:
+        except (
+            OSError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,  # the driver's word for a connection cut in mid-sentence
+            asyncpg.PostgresConnectionError,
+        ) as exc:
             self.cut()
             raise Unanswered(type(exc).__name__) from None
         except asyncpg.PostgresError as exc:
@@ -127,8 +131,10 @@ class Line:
 
     async def _abandon(self, running: "asyncio.Future[Any]") -> None:
         self.cut()
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            await running
+        # However it ends now: a driver whose connection goes before it has begun has any error.
+        await asyncio.wait({running})
+        if not running.cancelled():
+            running.exception()
 
     def cut(self) -> None:
         if self._connection is not None:

@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from privacy_gateway.clients.endpoints import AllowedAddresses
 from privacy_gateway.clients.mail import Mail, MailServer, Sender
 from privacy_gateway.clients.services import Services
 from privacy_gateway.clients.webhooks import Webhooks
+from privacy_gateway.domain.audit.chain import Chain
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.audit.query import Records
 from privacy_gateway.domain.break_glass.telling import Telling
@@ -22,6 +24,7 @@ from privacy_gateway.domain.tokens.revocation import Revocations
 from privacy_gateway.domain.vault.data_keys import DataKeys
 from privacy_gateway.domain.vault.destruction import Destruction
 from privacy_gateway.domain.vault.kek import KeyFile
+from privacy_gateway.domain.vault.process_key import ProcessKey
 from privacy_gateway.domain.vault.vault import Vault
 from privacy_gateway.settings import Settings
 from privity_database import Database
@@ -63,6 +66,7 @@ def build(settings: Settings) -> Parts:
         index_key=bytes.fromhex(read_secret(secrets / "blind-index")),
         request_key=bytes.fromhex(read_secret(secrets / "requests")),
     )
+    process_key = ProcessKey(read_secret(secrets / "audit-identity.pem"), now=datetime.now(UTC))
     database_url = settings.database_url.get_secret_value()
     audit_url = settings.audit_database_url.get_secret_value()
     database = Database(database_url, application_name="privacy-gateway")
@@ -77,7 +81,7 @@ def build(settings: Settings) -> Parts:
         keys=keys,
         destruction=Destruction(keys_url),
         vault=vault,
-        audit=AuditLog(audit_url, vault),
+        audit=AuditLog(audit_url, vault, Chain(process_key, settings.spool_dir)),
         records=Records(audit_url, vault),
         keks=keks,
         webhooks=Webhooks(allowed=AllowedAddresses.read(settings.allowed_delivery_addresses)),

@@ -219,7 +219,9 @@ def logistics() -> Logistics:
 
 
 @pytest.fixture
-async def means(gateway_database, keys_database, audit_database, key_file) -> AsyncIterator[Means]:
+async def means(
+    gateway_database, keys_database, audit_database, key_file, new_chain
+) -> AsyncIterator[Means]:
     """With deadlines for a busy machine: what happens at a deadline is tested elsewhere."""
     async with contextlib.AsyncExitStack() as running:
         database = Database(gateway_database.runtime)
@@ -228,7 +230,7 @@ async def means(gateway_database, keys_database, audit_database, key_file) -> As
         await keys.start()
         running.push_async_callback(keys.close)
         vault = Vault(keys, index_key=b"i" * 32, request_key=b"r" * 32)
-        audit = AuditLog(audit_database.runtime, vault, deadline_seconds=20)
+        audit = AuditLog(audit_database.runtime, vault, new_chain(), deadline_seconds=20)
         await audit.start()
         running.push_async_callback(audit.close)
         yield Means(database, PolicyInForce(POLICY.parent), vault, audit, key_file)

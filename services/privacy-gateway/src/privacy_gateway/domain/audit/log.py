@@ -6,18 +6,21 @@ unknown: the store may then hold a record of something that never left, and neve
 """
 
 import asyncio
+import errno
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import structlog
 
 from privacy_gateway.clients.line import Line, LineFailed, NotDurable
 from privacy_gateway.domain.audit import leaf, store
 from privacy_gateway.domain.audit.access import _DURABLE, Access, Receipt
+from privacy_gateway.domain.audit.chain import Chain
 from privacy_gateway.domain.audit.openings import Opening, Openings
-from privacy_gateway.domain.audit.store import Row
+from privacy_gateway.domain.audit.store import RecordAltered, Row
 from privacy_gateway.domain.vault.vault import Vault
 from privity_contracts import ids
 from privity_rest import Unavailable
@@ -50,6 +53,7 @@ class AuditLog:
         self,
         url: str,
         vault: Vault,
+        chain: Chain,
         *,
         deadline_seconds: float = 1.2,
         queue_records: int = 4_000,
@@ -61,6 +65,7 @@ class AuditLog:
             url, name="privity-audit", deadline_seconds=deadline_seconds, on_lost=self._wake.set
         )
         self._openings = Openings(vault)
+        self._chain = chain
         self._deadline = deadline_seconds
         self._queue_records = queue_records
         self._batch_records = batch_records
@@ -92,6 +97,7 @@ class AuditLog:
             await asyncio.wait({self._writing})
         self._refuse(self._waiting)
         self._line.cut()
+        self._chain.close()
 
     async def record(self, accesses: Sequence[Access]) -> list[Receipt]:
         """One receipt for each access, all durable; or StoreUnavailable, or StoreFull."""
@@ -173,10 +179,12 @@ class AuditLog:
             return
         failure = StoreUnavailable
         try:
-            await store.append(self._line, rows, openings)
+            signed = self._chain.sign(rows, openings, now=self._clock())
+            await self._chain.append(self._line, signed, rows)
         except Exception as exc:  # noqa: BLE001  # the worker's outermost loop; the callers get it
             # PostgreSQL's class 53: no disk, no memory, no connections.
-            if str(getattr(exc, "sqlstate", "")).startswith("53"):
+            full = getattr(exc, "errno", 0) == errno.ENOSPC
+            if full or str(getattr(exc, "sqlstate", "")).startswith("53"):
                 failure = StoreFull
             self.failed_batches += 1
             _log.error("batch_not_recorded", reason=type(exc).__name__, records=len(rows))
@@ -197,8 +205,10 @@ class AuditLog:
         while True:
             try:
                 await self._connect()
-            except LineFailed as exc:
-                _log.warning("audit_store_not_connected", reason=str(exc))
+            except (LineFailed, RecordAltered, asyncpg.PostgresError, OSError) as exc:
+                self._line.cut()
+                reason = str(exc) if isinstance(exc, LineFailed) else type(exc).__name__
+                _log.warning("audit_store_not_connected", reason=reason)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
@@ -207,6 +217,7 @@ class AuditLog:
     async def _connect(self) -> None:
         await self._line.connect()
         await store.make_months(self._line)
+        await self._chain.settle(self._line)
         self.connects += 1
 
     def _refuse(

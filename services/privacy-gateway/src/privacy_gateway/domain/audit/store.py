@@ -10,25 +10,25 @@ from privacy_gateway.clients.line import Line
 from privacy_gateway.domain.audit import leaf
 from privacy_gateway.domain.audit.access import Access
 from privacy_gateway.domain.audit.openings import Opening
+from privacy_gateway.domain.audit.spool import Certified, Signed
 
 _APPEND = """
-WITH opened AS (
+WITH signed AS (
+    INSERT INTO batches (process_id, number, previous, records, leaves, signature, written_at)
+    VALUES ($14, $15, $16, $17, $18, $19, $20)
+), opened AS (
     INSERT INTO openings (tag, month, sealed)
     SELECT * FROM unnest($11::text[], $12::text[], $13::text[])
     ON CONFLICT (tag) DO NOTHING
-), added AS (
-    INSERT INTO records (id, recorded_at, leaf, kind, decision, purpose, role,
-                         subject_tag, actor_tag, categories)
-    SELECT id, recorded_at, leaf, kind, decision, purpose, role,
-           subject_tag, actor_tag, string_to_array(categories, ' ')
-    FROM unnest($1::text[], $2::timestamptz[], $3::bytea[], $4::text[], $5::text[], $6::text[],
-                $7::text[], $8::text[], $9::text[], $10::text[])
-      AS r (id, recorded_at, leaf, kind, decision, purpose, role,
-            subject_tag, actor_tag, categories)
-    ON CONFLICT (id, recorded_at) DO NOTHING
-    RETURNING 1
 )
-SELECT count(*) FROM added
+INSERT INTO records (id, recorded_at, leaf, kind, decision, purpose, role, subject_tag, actor_tag,
+                     categories, process_id, batch, position)
+SELECT id, recorded_at, leaf, kind, decision, purpose, role, subject_tag, actor_tag,
+       string_to_array(categories, ' '), $14, $15, position - 1
+FROM unnest($1::text[], $2::timestamptz[], $3::bytea[], $4::text[], $5::text[], $6::text[],
+            $7::text[], $8::text[], $9::text[], $10::text[])
+  WITH ORDINALITY AS r (id, recorded_at, leaf, kind, decision, purpose, role,
+                        subject_tag, actor_tag, categories, position)
 """
 _MONTHS_OF = """
 SELECT make_month(moment) FROM (
@@ -36,11 +36,17 @@ SELECT make_month(moment) FROM (
     GROUP BY date_trunc('month', moment AT TIME ZONE 'UTC')
 ) AS months
 """
-_LEAVES = "SELECT id, leaf FROM records WHERE id = ANY($1::text[])"
+_INTRODUCE = """
+INSERT INTO processes (process_id, public_key, certificate, started_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING
+"""
+_LAST = "SELECT max(number) AS number FROM batches WHERE process_id = $1"
+_NUMBERS = "SELECT number FROM batches WHERE process_id = $1 AND number = ANY($2::bigint[])"
+_STORED = "SELECT signature FROM batches WHERE process_id = $1 AND number = $2"
 
 
 class RecordAltered(Exception):
-    """Another record has this id. Nothing that asked for it may go on."""
+    """Something else is in its place. Nothing that relies on it may go on."""
 
 
 class Row(NamedTuple):
@@ -99,23 +105,61 @@ async def make_months(line: Line) -> None:
     await line.fetch("SELECT make_months(2)")
 
 
-async def append(line: Line, rows: Sequence[Row], openings: Sequence[Opening]) -> None:
-    """Returns when all of them are durable. The same rows a second time change nothing."""
+async def append(line: Line, signed: Signed, rows: Sequence[Row]) -> None:
+    """Returns when the batch with all its rows is durable; it is there whole or not at all."""
     # In one order everywhere: two processes that add the same openings would block each other.
-    ordered = sorted({opening.tag: opening for opening in openings}.values())
-    arguments = [*map(list, zip(*rows, strict=True)), *_columns(ordered)]
+    ordered = sorted({opening.tag: opening for opening in signed.openings}.values())
+    batch = signed.batch
+    arguments = [
+        *map(list, zip(*rows, strict=True)),
+        *_columns(ordered),
+        batch.process,
+        batch.number,
+        batch.previous,
+        batch.records,
+        batch.leaves,
+        signed.signature,
+        signed.written_at,
+    ]
     try:
-        [[added]] = await line.fetch(_APPEND, *arguments)
+        await line.fetch(_APPEND, *arguments)
     except asyncpg.CheckViolationError as exc:
         if exc.constraint_name is not None:
             raise
         # A month that nobody made a place for: the statement did nothing, and is sent again.
         await line.fetch(_MONTHS_OF, [row.recorded_at for row in rows])
-        [[added]] = await line.fetch(_APPEND, *arguments)
-    if added < len(rows):
-        stored = {row["id"]: row["leaf"] for row in await line.fetch(_LEAVES, [r.id for r in rows])}
-        if any(stored.get(row.id) != row.leaf for row in rows):
-            raise RecordAltered("an id of this batch belongs to another record")
+        await line.fetch(_APPEND, *arguments)
+
+
+async def introduce(line: Line, certified: Certified) -> None:
+    """Whose batches will follow; a second time changes nothing."""
+    process, certificate = certified
+    await line.fetch(
+        _INTRODUCE, process.process, process.public_key, certificate, process.started_at
+    )
+
+
+async def last_number(line: Line, process_id: str) -> int:
+    """Of the newest batch of this process in the store; -1 when there is none."""
+    [[number]] = await line.fetch(_LAST, process_id)
+    return -1 if number is None else int(number)
+
+
+async def numbers(line: Line, batches: Sequence[Signed]) -> set[int]:
+    """Which of the numbers of these batches, all of one process, the store has."""
+    if not batches:
+        return set()
+    wanted = [signed.batch.number for signed in batches]
+    rows = await line.fetch(_NUMBERS, batches[0].batch.process, wanted)
+    return {row["number"] for row in rows}
+
+
+async def holds(line: Line, signed: Signed) -> bool:
+    """Whether the store has this very batch. Raises RecordAltered when it has another."""
+    rows = await line.fetch(_STORED, signed.batch.process, signed.batch.number)
+    if rows and rows[0]["signature"] != signed.signature:
+        raise RecordAltered("the store has another batch in this one's place")
+    return bool(rows)
 
 
 def _columns(openings: Sequence[Opening]) -> tuple[list[str], list[str], list[str]]:

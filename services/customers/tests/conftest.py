@@ -195,7 +195,7 @@ async def gateway(folder: Path) -> AsyncIterator[GatewayStandIn]:
 
 @pytest.fixture(scope="session")
 def urls(make_database: MakeDatabase) -> DatabaseUrls:
-    return make_database("customers")
+    return make_database("customers", apart=("reader",))
 
 
 @pytest.fixture(scope="session")

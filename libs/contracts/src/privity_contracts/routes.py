@@ -11,6 +11,7 @@ def route(
     new: str | None = None,
     idempotent: bool = False,
     answers: str | None = None,
+    published: str | None = None,
 ) -> dict[str, Any]:
     """The `openapi_extra` of a route.
 
@@ -22,6 +23,10 @@ def route(
     `answers`     `session`: the gateway adds an access token; `session_end`: it revokes the
                   session's tokens before the request goes on; `search`: it records that somebody
                   searched, whether they find anything or not
+    `published`   a view in the schema `published` of the service's database and its column that
+                  the path's parameter names, as `addresses_v1.id`: what a customer would be
+                  answered, a row each, columns named as the answer's members. The gateway may
+                  read it there; for whatever it does not find there it asks the service
     """
     described: dict[str, Any] = {"purposes": list(purposes)}
     if scope is not None:
@@ -32,4 +37,6 @@ def route(
         described["idempotent"] = True
     if answers is not None:
         described["answers"] = answers
+    if published is not None:
+        described["published"] = published
     return {"x-privity": described}

@@ -18,6 +18,8 @@ class Endpoint(BaseModel):
     contract: Path
     inbound_key_file: Path
     outbound_key_file: Path
+    # Where its published views can be read; without it the service is always asked.
+    published_url: SecretStr | None = None
 
 
 class Settings(BaseSettings):

@@ -87,6 +87,37 @@ def with_query(kind: Any) -> FastAPI:
     return app
 
 
+PlaceId = Annotated[str, StringConstraints(pattern="^[a-z]+$"), OPERATIONAL]
+
+
+class Place(Contract, subject="subject_id", scope="account/subject_id"):
+    id: PlaceId
+    subject_id: SubjectId
+
+
+class Amount(Place):
+    cents: Annotated[int, OPERATIONAL]
+
+
+def published(
+    view: str, model: type[Contract] = Place, path: str = "/v1/places/{place}"
+) -> FastAPI:
+    app = FastAPI()
+    said = route(purposes=["self_service"], published=view)
+
+    if "{" not in path:
+
+        @app.get(path, openapi_extra=said)
+        async def places() -> model: ...  # type: ignore[valid-type]
+
+    else:
+
+        @app.get(path, openapi_extra=said)
+        async def place(place: PlaceId) -> model: ...  # type: ignore[valid-type]
+
+    return app
+
+
 def without_purposes() -> FastAPI:
     app = FastAPI()
 
@@ -120,6 +151,12 @@ def without_purposes() -> FastAPI:
             ),
             "user.name does not travel in a URL",
         ),
+        (lambda: published("places.id"), "published: no versioned view and column"),
+        (lambda: published("places_v1.id; --"), "published: no versioned view and column"),
+        (lambda: published("places_v1.number"), "published: number is not in the answer"),
+        (lambda: published("places_v1.id", Amount), "published: cents is no text"),
+        (lambda: published("places_v1.id", Fine), "does not say whom it is about"),
+        (lambda: published("places_v1.id", path="/v1/places"), "only what is read by one id"),
     ],
 )
 def test_a_gap_is_named_and_nothing_starts(
@@ -129,6 +166,10 @@ def test_a_gap_is_named_and_nothing_starts(
         Contracts(Offer(of(app())), policy)
 
     assert any(named in str(gap) for gap in caught.value.gaps), caught.value.gaps
+
+
+def test_a_view_that_fits_its_route_is_no_gap(policy: Policy) -> None:
+    Contracts(Offer(of(published("places_v1.id"))), policy)
 
 
 def with_cases(*kinds: str) -> FastAPI:

@@ -92,7 +92,9 @@ router.add_api_route(
     one_address,
     methods=["GET"],
     response_model=AddressView,
-    openapi_extra=route(purposes=["self_service", "service_operation"]),
+    openapi_extra=route(
+        purposes=["self_service", "service_operation"], published="addresses_v1.id"
+    ),
     route_class_override=Lean,
 )
 

@@ -25,6 +25,7 @@ from privacy_gateway.domain.passage.contracts import ContractsInForce
 from privacy_gateway.domain.passage.inbound import NOT_YOURS, Inbound
 from privacy_gateway.domain.passage.journey import Journey
 from privacy_gateway.domain.passage.outbound import Outbound
+from privacy_gateway.domain.passage.publications import Publications
 from privacy_gateway.domain.tokens.caller import Caller
 from privity_contracts import ids
 from privity_rest import (
@@ -79,6 +80,7 @@ class Forwarding:
         self._inbound = inbound
         self._outbound = outbound
         self._services = services
+        self._publications = Publications(services)
         self._audit = audit
         self._sessions = sessions
 
@@ -116,6 +118,10 @@ class Forwarding:
     ) -> tuple[int, bytes | None]:
         journey = await self._admitted(journey)
         query = self._query(journey, scope)
+        if journey.route.published is not None and not query:
+            row = await self._publications.row(journey)
+            if row is not None:
+                return 200, orjson.dumps(await self._outbound.give(journey, row))
         parsed = parse(body) if body else None
         outgoing = await self._inbound.admit(journey, parsed)
         route = journey.route

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from privacy_gateway.clients.connections import Answer, ConnectionLost, Connections
+from privacy_gateway.clients.published import Published, View
 from privacy_gateway.settings import Endpoint
 from privity_rest import Unavailable, read_secret
 
@@ -19,6 +20,7 @@ class Services:
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
         self._endpoints = dict(endpoints)
         self._connections: dict[str, Connections] = {}
+        self._published: list[Published] = []
 
     async def __aenter__(self) -> Self:
         for name, endpoint in self._endpoints.items():
@@ -33,9 +35,19 @@ class Services:
     async def __aexit__(self, *_: object) -> None:
         for connections in self._connections.values():
             connections.close()
+        for published in self._published:
+            published.close()
 
     def __contains__(self, service: str) -> bool:
         return service in self._endpoints
+
+    def published(self, service: str, view: View) -> Published | None:
+        """Reads a view of this service's; nothing when it publishes none to us."""
+        url = self._endpoints[service].published_url
+        if url is None:
+            return None
+        self._published.append(Published(url.get_secret_value(), view))
+        return self._published[-1]
 
     async def send(
         self,

@@ -32,6 +32,7 @@ class Route:
     new: str | None
     idempotent: bool
     answers: str | None
+    published: str | None = None
 
     name: str = field(init=False)
     """As people write it, `GET /v1/orders/{order_id}`."""
@@ -68,6 +69,7 @@ def routes(service: str, document: Mapping[str, Any]) -> Iterator[Route]:
                 new=said.get("new"),
                 idempotent=said.get("idempotent", False),
                 answers=said.get("answers"),
+                published=said.get("published"),
             )
 
 

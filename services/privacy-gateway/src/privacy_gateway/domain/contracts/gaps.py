@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from privacy_gateway.domain.contracts.document import Route, Schema, nullable
 from privacy_gateway.domain.contracts.document import routes as routes_of
+from privacy_gateway.domain.contracts.publication import publication_gaps
 from privacy_gateway.domain.contracts.scalar import is_free_text
 from privacy_gateway.domain.policy.actions import Action
 from privacy_gateway.domain.policy.engine import Policy
@@ -50,6 +51,7 @@ def _route_gaps(route: Route, policy: Policy) -> _Found:
             yield "request", "seals values without a scope", "name the route's scope"
     if route.answer is not None:
         yield from _schema_gaps(route.answer, "answer", policy, incoming=False, about=False)
+    yield from publication_gaps(route)
 
 
 def _parameter_gaps(name: str, place: str, schema: Schema, policy: Policy) -> _Found:

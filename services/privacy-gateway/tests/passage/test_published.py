@@ -32,6 +32,7 @@ FIELDS = {
 }
 COLUMNS = ("id", "subject_id", *FIELDS, "line2", "region", "country")
 TABLE = ", ".join(f"{column} text" for column in COLUMNS)
+VIEW_OF_ALL = "CREATE VIEW published.addresses_v1 AS SELECT * FROM addresses"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ async def owner(database):
     for statement in (
         "CREATE SCHEMA published",
         f"CREATE TABLE addresses ({TABLE})",
-        f"CREATE VIEW published.addresses_v1 AS SELECT {', '.join(COLUMNS)} FROM addresses",
+        VIEW_OF_ALL,
         f"GRANT USAGE ON SCHEMA published TO {reader}",
         f"GRANT SELECT ON published.addresses_v1 TO {reader}",
     ):

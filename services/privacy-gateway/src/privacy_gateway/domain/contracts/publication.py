@@ -10,7 +10,7 @@ _PUBLISHED = re.compile(r"([a-z][a-z0-9_]*_v[0-9]+)\.([a-z][a-z0-9_]*)")
 
 
 def view_of(route: Route) -> View | None:
-    """Columns are the answer's members. For a route without gaps; nothing if it is not published."""
+    """Of a route without gaps; nothing if it is not published. Columns are the answer's members."""
     if route.published is None or route.answer is None:
         return None
     name, _, key = route.published.partition(".")

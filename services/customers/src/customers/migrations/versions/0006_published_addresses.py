@@ -6,7 +6,7 @@ What stands in a published view is a promise like a route's answer: it changes u
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0005", "0004"
+revision, down_revision = "0006", "0005"
 
 VIEW = """
 CREATE VIEW published.addresses_v1 AS

@@ -22,6 +22,8 @@ from .people import PASSWORD, STEM, Customer, Someone, Staff, new_key
 ROOT = Path(__file__).resolve().parents[1]
 SERVICES = ("customers", "orders", "logistics-adapter")
 NOT_PERSONAL = "system.operations"
+OWN = "privacy-gateway"
+"""What the gateway answers itself."""
 Json = dict[str, Any]
 
 
@@ -67,10 +69,12 @@ class Request:
 
 
 def doors(published: Json) -> list[Door]:
-    """From the document that the gateway publishes at /openapi.json."""
+    """Of the services, from the document that the gateway publishes at /openapi.json."""
     found = []
     for path, operations in published["paths"].items():
         for method, operation in operations.items():
+            if OWN in operation["tags"]:
+                continue
             headers = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "header"]
             found.append(
                 Door(

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import asyncpg
 import httpx
@@ -109,6 +110,7 @@ class Gateway:
     """One process of it, over HTTP."""
 
     client: httpx.AsyncClient
+    app: Any = None
 
     async def sign_in(self, username):
         body = {"username": username, "password": PASSWORD}
@@ -216,9 +218,10 @@ async def new_gateway(databases, secrets_dir, staff_file, house, mail_sink):
                 "data_protection_mail": "privacy@shop.example",
                 "staff_file": staff_file(staff, dict(groups)),
             }
-            port = await listening(create_app(Settings(**urls, **said | changes)), stack)
+            app = create_app(Settings(**urls, **said | changes))
+            port = await listening(app, stack)
             client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)
-            return Gateway(await stack.enter_async_context(client))
+            return Gateway(await stack.enter_async_context(client), app)
 
         yield start
 

@@ -76,6 +76,7 @@ def admitted(purpose: str) -> Callable[[Request], Any]:
             raise NotForThisPurpose(f"for {purpose} only")
         return desk
 
+    admit.purpose = purpose  # type: ignore[attr-defined]  # for what is published of the route
     return Depends(admit)  # type: ignore[no-any-return]
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 
 from privacy_gateway import consumers as own
+from privacy_gateway.api import published
 from privacy_gateway.api.arrival import of
 from privacy_gateway.clients.services import Services
 from privacy_gateway.domain.intake.strict_json import parse_object
@@ -20,7 +21,11 @@ class EventNotTaken(Unavailable):
     code = "event_not_taken"
 
 
-@router.post("/v1/events", status_code=202)
+@router.post(
+    "/v1/events",
+    status_code=202,
+    openapi_extra=published.json("id", "type", "occurred_at", data={"type": "object"}),
+)
 async def pass_on(request: Request) -> dict[str, int]:
     """Done when every consumer has taken it; a consumer survives the same event twice."""
     arrival = of(request)

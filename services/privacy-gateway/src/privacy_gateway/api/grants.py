@@ -5,7 +5,7 @@ import time
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from privacy_gateway.api import arrival
+from privacy_gateway.api import arrival, published
 from privacy_gateway.domain.intake.form import MalformedForm, parse_form
 from privacy_gateway.domain.tokens.asked import InvalidRequest, OAuthRefusal
 from privacy_gateway.domain.tokens.caller import Caller
@@ -14,13 +14,19 @@ from privacy_gateway.domain.tokens.introspection import Introspection
 from privacy_gateway.domain.tokens.jose import TokenSigner
 from privity_rest import Refusal, Unavailable
 
+EXCHANGE = published.form(
+    *("grant_type", "subject_token", "subject_token_type", "authorization_details"),
+    requested_token_type={"type": "string"},
+)
+ONE_TOKEN = published.form("token", token_type_hint={"type": "string"})
+
 
 def router(
     *, exchange: TokenExchange, introspection: Introspection, signer: TokenSigner
 ) -> APIRouter:
     routes = APIRouter()
 
-    @routes.post("/v1/token")
+    @routes.post("/v1/token", openapi_extra=EXCHANGE)
     async def token(request: Request) -> Response:
         arrived = arrival.of(request)
         try:
@@ -30,7 +36,7 @@ def router(
             return _oauth_error(refusal)
         return _json(200, granted)
 
-    @routes.post("/v1/token/revocation")
+    @routes.post("/v1/token/revocation", openapi_extra=ONE_TOKEN)
     async def revocation(request: Request) -> Response:
         arrived = arrival.of(request)
         try:
@@ -39,7 +45,7 @@ def router(
             return _oauth_error(refusal)
         return Response(status_code=200)
 
-    @routes.post("/v1/token/introspection")
+    @routes.post("/v1/token/introspection", openapi_extra=ONE_TOKEN)
     async def introspect(request: Request) -> Response:
         arrived = arrival.of(request)
         caller: Caller = request.scope["privity.caller"]

@@ -6,13 +6,16 @@ from http import HTTPStatus
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from privacy_gateway.api import published
 from privacy_gateway.clients.services import Services
-from privacy_gateway.domain.disclosure import tracking
+from privacy_gateway.domain.disclosure import schemas, tracking
 from privacy_gateway.domain.disclosure.record import Means
 from privacy_gateway.domain.tokens.caller import Caller
 from privity_rest import NotFound, Unavailable, Unprocessable
 
 LOGISTICS = "logistics-adapter"
+
+REPORT = published.taking(orjson.loads(schemas.document(schemas.TRACKING_REPORT)))
 
 router = APIRouter(prefix="/v1/partners")
 
@@ -32,7 +35,7 @@ class ReportNotTaken(Unavailable):
     code = "report_not_taken"
 
 
-@router.post("/{recipient_id}/tracking", status_code=202)
+@router.post("/{recipient_id}/tracking", status_code=202, openapi_extra=REPORT)
 async def track(recipient_id: str, request: Request) -> Response:
     means: Means = request.app.state.means
     services: Services = request.app.state.services

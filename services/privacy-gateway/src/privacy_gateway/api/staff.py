@@ -5,7 +5,7 @@ import time
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from privacy_gateway.api import arrival
+from privacy_gateway.api import arrival, published
 from privacy_gateway.domain.intake.card_numbers import screen
 from privacy_gateway.domain.intake.strict_json import parse_object
 from privacy_gateway.domain.staff.entrance import Entrance
@@ -16,7 +16,7 @@ from privity_rest.problems import safe_name
 def router(entrance: Entrance) -> APIRouter:
     routes = APIRouter()
 
-    @routes.post("/v1/staff/sign-in")
+    @routes.post("/v1/staff/sign-in", openapi_extra=published.json("username", "password"))
     async def sign_in(request: Request) -> Response:
         arrived = arrival.of(request)
         username, password = _credentials(arrived.body)

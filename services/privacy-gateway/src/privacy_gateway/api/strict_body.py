@@ -35,4 +35,5 @@ def body_of(model: type[M], *, random: frozenset[str] = frozenset()) -> Any:
                 ]
             ) from None
 
+    read.body_model = model  # type: ignore[attr-defined]  # for what is published of the route
     return Depends(read)

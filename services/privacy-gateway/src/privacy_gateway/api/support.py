@@ -24,13 +24,16 @@ class TookTooLong(Unavailable):
     code = "took_too_long"
 
 
-@router.get("/v1/cases/{case_id}/view")
+PATH = "/v1/cases/{case_id}/view"
+
+
+@router.get(PATH)
 async def view_of_a_case(request: Request, case_id: str) -> dict[str, Any]:
     """The case with its messages, its customer, and the order that it is about with its delivery,
     history and shipment: each as far as the grant's purpose needs it, with a `privacy` of its own.
     """
     arrival = of(request)
-    arrival.route = "/v1/cases/{case_id}/view"
+    arrival.route = PATH
     caller: Caller = request.scope["privity.caller"]
     view: SupportView = request.app.state.support_view
     if caller.kind == "visitor":

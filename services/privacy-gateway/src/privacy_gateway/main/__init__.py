@@ -25,6 +25,7 @@ from privacy_gateway.api import (
     notice,
     partners,
     privacy,
+    published,
     recipients,
     schemas,
     staff,
@@ -38,6 +39,7 @@ from privacy_gateway.domain.assignees import Assignees
 from privacy_gateway.domain.contracts import public
 from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.disclosure.record import Means
+from privacy_gateway.domain.passage import support_view
 from privacy_gateway.domain.passage.consents import Consents
 from privacy_gateway.domain.passage.contracts import ContractsInForce, load_documents
 from privacy_gateway.domain.passage.inbound import Inbound
@@ -71,7 +73,10 @@ def create_app(settings: Settings | None = None) -> Edge:
         own_paths=frozenset(app.openapi()["paths"]),
     )
     app.state.public_contract = public.document(
-        offer.routes, title="Privity", server=settings.public_url
+        offer.routes,
+        own=published.own(app, answers={support.PATH: support_view.schema(offer)}),
+        title="Privity",
+        server=settings.public_url,
     )
     contracts = app.state.contracts = ContractsInForce(offer, parts.policies)
     assignees = Assignees(parts.database, Work(parts.services, policy=lambda: parts.policy))

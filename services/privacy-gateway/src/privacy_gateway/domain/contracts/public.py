@@ -1,19 +1,22 @@
 """The contract that clients see: values in the clear, as the gateway takes and gives them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from privacy_gateway.domain.contracts.document import Route, Schema, nullable
 
 _INSIDE = re.compile(r"x-privity-(kind|from|carry|works-on|subject|scope|group)")
-_PROBLEM = {
+PROBLEM = {
     "description": "What is wrong (RFC 9457)",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 
 COMPONENTS: dict[str, Any] = {
-    "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+    "securitySchemes": {
+        "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        "service": {"type": "http", "scheme": "bearer", "description": "A service's own key"},
+    },
     "schemas": {
         "Problem": {
             "type": "object",
@@ -63,9 +66,15 @@ COMPONENTS: dict[str, Any] = {
 }
 
 
-def document(routes: Iterable[Route], *, title: str, server: str) -> dict[str, Any]:
-    """An OpenAPI 3.1 document of every forwarded route."""
-    paths: dict[str, dict[str, Any]] = {}
+def document(
+    routes: Iterable[Route],
+    *,
+    own: Mapping[str, Mapping[str, Any]],
+    title: str,
+    server: str,
+) -> dict[str, Any]:
+    """An OpenAPI 3.1 document of every route: the forwarded ones, and the gateway's `own`."""
+    paths: dict[str, dict[str, Any]] = {path: dict(said) for path, said in own.items()}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
@@ -93,10 +102,10 @@ def _operation(route: Route) -> dict[str, Any]:
             {"name": "Idempotency-Key", "in": "header", "required": True, "schema": schema}
         )
     operation: dict[str, Any] = {
-        "operationId": _operation_id(route),
+        "operationId": operation_id(route.method, route.path),
         "tags": [route.service],
         "x-privity-purposes": list(route.purposes),
-        "responses": {"default": _PROBLEM, "2XX": _success(route)},
+        "responses": {"default": PROBLEM, "2XX": _success(route)},
     }
     if parameters:
         operation["parameters"] = parameters
@@ -108,21 +117,26 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _operation_id(route: Route) -> str:
-    words = [w.strip("{}") for w in route.path.split("/") if w and w != "v1"]
-    return "_".join([route.method.lower(), *words]).replace("-", "_")
+def operation_id(method: str, path: str) -> str:
+    words = [w.strip("{}") for w in path.split("/") if w and w != "v1"]
+    return re.sub(r"\W", "_", "_".join([method.lower(), *words]))
 
 
 def _success(route: Route) -> dict[str, Any]:
     if route.answer is None:
         return {"description": "Done"}
-    schema = shown(route.answer)
+    return {"description": "Done", "content": {"application/json": {"schema": given(route)}}}
+
+
+def given(route: Route) -> dict[str, Any]:
+    """The answer, as far as any caller meets it."""
+    schema = shown(route.answer or {})
     if schema.get("type") == "object":
         privacy = {"$ref": "#/components/schemas/Privacy"}
         schema["properties"] = {**schema.get("properties", {}), "privacy": privacy}
         # Which members come depends on the purpose: what is withheld is absent.
         schema.pop("required", None)
-    return {"description": "Done", "content": {"application/json": {"schema": schema}}}
+    return schema
 
 
 def shown(schema: Schema) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import orjson
 
 from privacy_gateway.clients.services import Services, ServiceUnavailable
 from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.contracts.offer import Offer
+from privacy_gateway.domain.contracts.public import given
 from privacy_gateway.domain.passage.contracts import Contracts, ContractsInForce
 from privacy_gateway.domain.passage.journey import Journey
 from privacy_gateway.domain.passage.outbound import Outbound
@@ -45,6 +47,19 @@ HOW = {
     "no_order": "The case is about no order in particular.",
 }
 _BY_STATUS = {403: "not_within_work", 404: "not_there", 503: "not_available_now"}
+
+
+def schema(offer: Offer) -> dict[str, Any]:
+    """What an answer looks like: each part as it is given when it is asked for alone."""
+    parts = {p.name: given(offer.reading_route(p.service, p.path)) for p in WITH_CASE + WITH_ORDER}
+    said = {"part": {"enum": sorted(parts)}, "reason": {"enum": sorted(HOW)}}
+    missing = {
+        "type": "object",
+        "properties": {**said, "how": {"type": "string"}},
+        "required": ["part", "reason", "how"],
+    }
+    members = {"id": {"type": "string"}, **parts, "missing": {"type": "array", "items": missing}}
+    return {"type": "object", "properties": members, "required": ["id", "missing"]}
 
 
 class WorkRequired(NotAllowed):

@@ -42,10 +42,12 @@ class Arriving:
     def __init__(self, app):
         self.app = app
         self.caller = VISITOR
+        self.ended = None
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "http":
-            scope["privity.caller"] = self.caller
+            caller = scope["privity.caller"] = self.caller
+            scope["privity.authenticate"] = lambda now: self.ended or caller
             scope["privity.request_id"] = ids.mint("req")
         await self.app(scope, receive, send)
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from privacy_gateway.api import (
     accesses,
     audit,
+    audit_stream,
     break_glass,
     budgets,
     directory,
@@ -168,7 +169,8 @@ def _app(parts: Parts) -> FastAPI:
         grants.router(exchange=exchange, introspection=introspection, signer=parts.signer)
     )
     app.include_router(privacy.router(identities))
-    own = (accesses, audit, break_glass, budgets, directory, disclosures, events, messages)
+    review = (accesses, audit, audit_stream, break_glass)
+    own = (*review, budgets, directory, disclosures, events, messages)
     for routes in (*own, notice, partners, recipients, schemas, support):
         app.include_router(routes.router)
     return app

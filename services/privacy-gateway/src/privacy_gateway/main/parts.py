@@ -11,6 +11,8 @@ from privacy_gateway.clients.webhooks import Webhooks
 from privacy_gateway.domain.audit.chain import Chain
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.audit.query import Records
+from privacy_gateway.domain.audit.stream import Streams
+from privacy_gateway.domain.audit.tail import Tail
 from privacy_gateway.domain.break_glass.telling import Telling
 from privacy_gateway.domain.budget.spending import Budgets
 from privacy_gateway.domain.policy import Policy
@@ -41,6 +43,7 @@ class Parts:
     vault: Vault
     audit: AuditLog
     records: Records
+    streams: Streams
     keks: KeyFile
     webhooks: Webhooks
     mail: Mail
@@ -74,6 +77,7 @@ def build(settings: Settings) -> Parts:
         settings.smtp_host, settings.smtp_port, require_tls=settings.smtp_require_tls
     )
     mail = Mail(server, sender=Sender.parse(settings.mail_sender))
+    records = Records(audit_url, vault)
     return Parts(
         settings=settings,
         policies=PolicyInForce(settings.policy_dir),
@@ -82,7 +86,8 @@ def build(settings: Settings) -> Parts:
         destruction=Destruction(keys_url),
         vault=vault,
         audit=AuditLog(audit_url, vault, Chain(process_key, settings.spool_dir)),
-        records=Records(audit_url, vault),
+        records=records,
+        streams=Streams(Tail(records)),
         keks=keks,
         webhooks=Webhooks(allowed=AllowedAddresses.read(settings.allowed_delivery_addresses)),
         mail=mail,

@@ -79,30 +79,30 @@ class Records:
         if months == []:
             return Page([], [], None)
         if filters.in_no_index and not filters.persons:
-            rows = await self._fetch(*stretch(filters, position, limit + 1, length=self._stretch))
+            rows = await self.fetch(*stretch(filters, position, limit + 1, length=self._stretch))
             ended = rows.pop() if rows and rows[-1]["leaf"] is None else None
         else:
-            rows = await self._fetch(*statement(filters, months, position, limit + 1))
+            rows = await self.fetch(*statement(filters, months, position, limit + 1))
             ended = None
         last = rows[limit - 1] if len(rows) > limit else ended
-        believed = {row["id"]: _believed(row) for row in rows[:limit]}
+        read = {row["id"]: believed(row) for row in rows[:limit]}
         return Page(
-            leaves=[members for members in believed.values() if members is not None],
-            altered=[record_id for record_id, members in believed.items() if members is None],
+            leaves=[members for members in read.values() if members is not None],
+            altered=[record_id for record_id, members in read.items() if members is None],
             next_cursor=last
             and self._cursors.write(Position(last["recorded_at"], last["id"]), filters),
         )
 
     async def get(self, record_id: str) -> tuple[dict[str, Any], bool] | None:
         """The leaf and whether its columns agree with it; nothing when there is no such record."""
-        rows = await self._fetch(_ONE, record_id)
+        rows = await self.fetch(_ONE, record_id)
         if not rows:
             return None
-        members = _believed(rows[0])
+        members = believed(rows[0])
         return (members, True) if members is not None else (leaf.read(rows[0]["leaf"]), False)
 
     async def openings(self, tags: list[str]) -> list[Opening]:
-        return [Opening(*row) for row in await self._fetch(_OPENINGS, tags)] if tags else []
+        return [Opening(*row) for row in await self.fetch(_OPENINGS, tags)] if tags else []
 
     async def _months(self, filters: Filters, *, now: datetime) -> list[Month] | None:
         """The tags of whoever is asked for, month by month; nothing when nobody is."""
@@ -124,7 +124,8 @@ class Records:
             found.append(_month(filters, await self._vault.tags(month, pairs, minting=False)))
         return found
 
-    async def _fetch(self, question: str, *arguments: object) -> list[Any]:
+    async def fetch(self, question: str, *arguments: object) -> list[Any]:
+        """For those who read the store in an order of their own. Raises StoreUnavailable."""
         try:
             return await self._lines.fetch(question, *arguments)
         except LineFailed as exc:
@@ -146,7 +147,7 @@ def _month(filters: Filters, tags: Mapping[tuple[str, str], str | None]) -> Mont
     )
 
 
-def _believed(row: Any) -> dict[str, Any] | None:
+def believed(row: Any) -> dict[str, Any] | None:
     """What the leaf says, if the columns say the same."""
     content = bytes(row["leaf"])
     try:

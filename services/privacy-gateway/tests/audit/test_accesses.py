@@ -106,13 +106,13 @@ async def test_each_entry_says_where_its_proof_is(api, log, reading, customer):
 
 
 async def test_after_the_persons_key_is_gone_nothing_points_at_them(
-    api, log, keys, as_owner, reading, customer, clerk
+    api, log, destroy, as_owner, reading, customer, clerk
 ):
     order = ids.mint("ord")
     await log.record([reading(work=f"order/{order}")])
     leaves = "SELECT id, leaf FROM records"
     before = dict(await as_owner.fetch(leaves))
-    await keys.destroy(Place(customer, f"account/{customer}", "audit_tag"), now=datetime.now(UTC))
+    await destroy(Place(customer, f"account/{customer}", "audit_tag"), now=datetime.now(UTC))
 
     answer = await api(customer_caller(customer), path="/v1/my/accesses")
 

@@ -1,0 +1,204 @@
+"""`audit verify`: checks a bundle, an export or a database against keys that you bring yourself.
+
+Exit codes: 0 everything is as it was signed; 1 something is not; 2 the question could not be
+understood; 3 what should be checked could not be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import asyncpg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from privity_transparency.encoding import Malformed, from_base64
+from privity_transparency.note import NotSigned, VerifierKey
+from privity_transparency.verifier import bundle, database, export
+from privity_transparency.verifier.findings import Report
+from privity_transparency.verifier.heads import Trust
+
+VERIFIED, FOUND_WRONG, NOT_UNDERSTOOD, NOT_READ = range(4)
+URL_VARIABLE = "AUDIT_DATABASE_URL"
+_SHOWN = 50
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = _parser().parse_args(arguments)
+    began = time.monotonic()
+    try:
+        report = _verified(given)
+    except (export.NotAnExport, database.NotAnAuditDatabase, bundle.NoLeaf) as exc:
+        return _failed(str(exc))
+    except (NotSigned, Malformed) as exc:
+        return _failed(f"a known checkpoint: {exc}")
+    except (OSError, asyncpg.PostgresError) as exc:
+        # The driver's words may repeat the URL with its password.
+        return _failed(f"not readable: {type(exc).__name__}")
+    _tell(report, given, time.monotonic() - began)
+    return VERIFIED if report.clean else FOUND_WRONG
+
+
+def _verified(given: argparse.Namespace) -> Report:
+    trust = Trust(
+        log_key=given.log_key,
+        witness_keys=tuple(given.witness_key),
+        quorum=len(given.witness_key) if given.quorum is None else given.quorum,
+        identities=tuple(getattr(given, "identity_key", ())),
+        known=tuple(path.read_text("utf-8") for path in getattr(given, "known_checkpoint", ())),
+    )
+    if given.what == "bundle":
+        leaf = None if given.leaf is None else given.leaf.read_bytes()
+        return bundle.verify_file(given.file, trust, leaf=leaf)
+    progress = _Progress(quiet=given.quiet)
+    if given.what == "export":
+        return export.verify_export(given.folder, trust, workers=given.workers, progress=progress)
+    url = given.url or os.environ.get(URL_VARIABLE)
+    if not url:
+        raise database.NotAnAuditDatabase(f"name the database, or set {URL_VARIABLE}")
+    return asyncio.run(
+        database.verify_database(
+            url,
+            trust,
+            accept_unlogged=given.accept_unlogged,
+            workers=given.workers,
+            progress=progress,
+        )
+    )
+
+
+class _Progress:
+    """On a terminal one line that changes; elsewhere a line for each tenth."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._began = time.monotonic()
+        self._tenths = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._quiet or not total:
+            return
+        seconds = time.monotonic() - self._began
+        line = f"{done:,} of {total:,} records, {done / max(seconds, 0.001):,.0f}/s"
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{line}\033[K" + ("\n" if done == total else ""))
+            sys.stderr.flush()
+        elif 10 * done // total > self._tenths:
+            self._tenths = 10 * done // total
+            sys.stderr.write(f"{line}\n")
+
+
+def _tell(report: Report, given: argparse.Namespace, seconds: float) -> None:
+    if given.json:
+        said = asdict(report) | {"clean": report.clean, "seconds": round(seconds, 3)}
+        sys.stdout.write(json.dumps(said) + "\n")
+        return
+    shown = report.findings if given.all else report.findings[:_SHOWN]
+    for finding in shown:
+        sys.stdout.write(f"{finding}\n")
+    hidden = sum(report.faults.values()) - len(shown)
+    if hidden:
+        sys.stdout.write(f"... and {hidden} more (--all shows them)\n")
+    counted = f"{report.records:,} records"
+    if report.batches:
+        counted += f" in {report.batches:,} batches of {report.processes:,} processes"
+    counted += f", {report.checkpoints:,} checkpoints, {seconds:.1f} s"
+    if report.pending:
+        counted += f"; {report.pending:,} signed and not in the log yet"
+    if report.unlogged:
+        counted += f"; {report.unlogged:,} older than the log, which nothing proves"
+    if report.clean:
+        sys.stdout.write(f"VERIFIED: {counted}\n")
+    else:
+        faults = ", ".join(f"{count:,} {fault}" for fault, count in report.faults.items())
+        sys.stdout.write(f"NOT AS SIGNED: {faults} ({counted})\n")
+
+
+def _failed(why: str) -> int:
+    sys.stderr.write(f"audit: {why}\n")
+    return NOT_READ
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="audit", description="Checks the audit log without asking anybody."
+    )
+    verify = parser.add_subparsers(required=True).add_parser(
+        "verify", help="check a bundle, an export or a database"
+    )
+    kinds = verify.add_subparsers(dest="what", required=True)
+    one = kinds.add_parser("bundle", help="one record with its proof (.tlog-proof)")
+    one.add_argument("file", type=Path)
+    one.add_argument("--leaf", type=Path, help="the record, where the bundle holds none")
+    folder = kinds.add_parser("export", help="a folder with a manifest")
+    folder.add_argument("folder", type=Path)
+    whole = kinds.add_parser("database", help="the whole audit database")
+    whole.add_argument("url", nargs="?", help=f"without it, ${URL_VARIABLE} is used")
+    whole.add_argument(
+        "--accept-unlogged",
+        action="store_true",
+        help="count records that are in no batch instead of finding fault with them: those "
+        "from before there was a log, which nothing proves",
+    )
+    for each in (one, folder, whole):
+        _add_trust(each)
+    for each in (folder, whole):
+        each.add_argument(
+            "--identity-key",
+            type=_identity,
+            action="append",
+            default=[],
+            metavar="KEY",
+            help="of the gateway's audit identity: base 64, or a PEM file",
+        )
+        each.add_argument(
+            "--known-checkpoint",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="one that was kept: the log must have grown from it",
+        )
+        each.add_argument("--workers", type=int, help="processes (default: one per processor)")
+        each.add_argument("--quiet", action="store_true", help="no progress")
+    return parser
+
+
+def _add_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log-key", type=_key, required=True, metavar="VKEY")
+    parser.add_argument("--witness-key", type=_key, action="append", default=[], metavar="VKEY")
+    parser.add_argument("--quorum", type=int, help="how many witnesses (default: all of them)")
+    parser.add_argument("--json", action="store_true", help="the report as JSON")
+    parser.add_argument("--all", action="store_true", help="every finding")
+
+
+def _key(text: str) -> VerifierKey:
+    try:
+        return VerifierKey.parse(text)
+    except Malformed as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
+def _identity(text: str) -> bytes:
+    try:
+        if Path(text).is_file():
+            key = load_pem_public_key(Path(text).read_bytes())
+            if isinstance(key, Ed25519PublicKey):
+                return key.public_bytes_raw()
+        elif len(raw := from_base64(text)) == 32:
+            return raw
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError("neither 32 bytes in base 64 nor a PEM file of Ed25519")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The checkpoints: the one that everything is measured by, and all others that were shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from privity_transparency.checkpoint import Checkpoint, Opened, open_checkpoint
+from privity_transparency.encoding import Malformed
+from privity_transparency.merkle import EMPTY_ROOT
+from privity_transparency.note import NotSigned, VerifierKey
+from privity_transparency.verifier.findings import Fault, Report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """What the verifier is told from outside, and believes."""
+
+    log_key: VerifierKey
+    witness_keys: tuple[VerifierKey, ...] = ()
+    quorum: int = 0
+    identities: tuple[bytes, ...] = ()
+    """Public keys of the gateway's audit identity, which vouches for its processes."""
+    known: tuple[str, ...] = ()
+    """Checkpoints that somebody kept: the log may have grown since, and nothing else."""
+
+
+@dataclass
+class Heads:
+    """`anchor`: the largest checkpoint that the log signed. `roots`: of all of them, by size."""
+
+    anchor: Checkpoint
+    roots: dict[int, bytes] = field(default_factory=dict)
+    cosigned_size: int | None = None
+    """Of the largest one that enough witnesses cosigned."""
+
+
+def open_heads(notes: Iterable[str], trust: Trust, report: Report) -> Heads:
+    """Raises NotSigned or Malformed when a checkpoint from outside is none of this log's."""
+    heads = Heads(Checkpoint(trust.log_key.name, 0, EMPTY_ROOT))
+    for note in notes:
+        report.checkpoints += 1
+        opened = _opened(note, trust, report)
+        if opened is not None:
+            _add(heads, opened, trust, report)
+    if trust.quorum and heads.cosigned_size is None:
+        report.add(Fault.CHECKPOINT, f"none is cosigned by {trust.quorum} of the witnesses")
+    for note in trust.known:
+        known = open_checkpoint(note, log_key=trust.log_key).checkpoint
+        if known.size > heads.anchor.size:
+            first, last = heads.anchor.size, known.size - 1
+            report.add(
+                Fault.SHORTER,
+                f"records {first} to {last} are gone: the log had {known.size} when the "
+                f"checkpoint was signed that is known from outside",
+                index=first,
+            )
+        else:
+            _show(heads, known, report)
+    return heads
+
+
+def _opened(note: str, trust: Trust, report: Report) -> Opened | None:
+    try:
+        return open_checkpoint(note, log_key=trust.log_key, witness_keys=trust.witness_keys)
+    except (NotSigned, Malformed) as wrong:
+        report.add(Fault.CHECKPOINT, f"one that is stored: {wrong}")
+        return None
+
+
+def _add(heads: Heads, opened: Opened, trust: Trust, report: Report) -> None:
+    checkpoint = opened.checkpoint
+    _show(heads, checkpoint, report)
+    if checkpoint.size >= heads.anchor.size:
+        heads.anchor = checkpoint
+    if len({each.key.public for each in opened.cosigned_by}) >= max(trust.quorum, 1):
+        heads.cosigned_size = max(heads.cosigned_size or 0, checkpoint.size)
+
+
+def _show(heads: Heads, checkpoint: Checkpoint, report: Report) -> None:
+    shown = heads.roots.setdefault(checkpoint.size, checkpoint.root)
+    if shown != checkpoint.root or (checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT):
+        report.add(Fault.FORK, f"two checkpoints of {checkpoint.size} records, two roots")

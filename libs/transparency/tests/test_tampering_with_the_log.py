@@ -1,0 +1,355 @@
+"""Tampering with what holds the records together, by the tables' owner or a role."""
+# ruff: noqa: S608  # our own tables and columns stand in the statements
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from privity_contracts import ids
+from privity_postgres.testing import DatabaseUrls
+from privity_transparency import merkle
+from privity_transparency.batch import Process
+from privity_transparency.checkpoint import Checkpoint
+from privity_transparency.note import Note
+from privity_transparency.tiles import Growth, TileId
+from privity_transparency.verifier.findings import Fault, Report
+
+from .conftest import RECORDS, WHOLE, plain, restore, verify
+from .made_log import BEGAN, ORIGIN, MadeLog, a_record, make_log
+from .tampering import Victim, changed
+
+BATCH = "process_id = $1 AND number = $2"
+
+
+def faults(report: Report) -> set[Fault]:
+    return set(report.faults)
+
+
+def hashes_of(made: MadeLog) -> list[bytes]:
+    return [merkle.leaf_hash(row[2]) for row in made.rows["records"]]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE tiles SET hashes = set_byte(hashes, 40, get_byte(hashes, 40) # 1) "
+        "WHERE level = 0 AND number = 2",
+        "UPDATE tiles SET hashes = set_byte(hashes, 40, get_byte(hashes, 40) # 1) WHERE level = 1",
+        "UPDATE tiles SET hashes = substr(hashes, 1, 64) WHERE (level, number) = "
+        "(SELECT 0, max(number) FROM tiles WHERE level = 0)",
+        "DELETE FROM tiles WHERE level = 0 AND number = 1",
+        "DELETE FROM tiles WHERE level = 1",
+        "DELETE FROM tiles",
+    ],
+)
+async def test_tiles_alone_are_noticed_and_no_record_is_blamed(
+    statement: str, urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    await owner.execute(statement)
+
+    assert faults(await verify(urls, made)) == {Fault.TILE}
+
+
+async def test_a_record_and_its_tile_together_are_traced_to_the_batch_that_signed_it(
+    urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    victim = Victim(owner, made, random.Random(1))
+    for index in random.Random(2).sample(range(RECORDS), RECORDS // 20 if WHOLE else 5):
+        first, records = next(
+            (first, records)
+            for first, _, _, records in made.rows["log_batches"]
+            if first <= index < first + records
+        )
+        leaf = changed(victim.row(index)["leaf"], purpose="catalogue")
+        await victim.set(index, leaf=leaf, purpose="catalogue")
+        hashes = hashes_of(made)
+        hashes[index] = merkle.leaf_hash(leaf)
+        for tile, content in Growth().append(hashes).items():
+            await owner.execute(
+                "UPDATE tiles SET hashes = $3 WHERE level = $1 AND number = $2", *tile, content
+            )
+
+        report = await verify(urls, made)
+
+        assert faults(report) == {Fault.TILE, Fault.ALTERED}
+        [found] = [each for each in report.findings if each.fault is Fault.ALTERED]
+        assert found.index == first
+        assert f"among the records {first} to {first + records - 1}" in found.what
+        await restore(owner)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["records = records + 1", "number = 1000000", "signature = substr(signature, 2)"]
+    + [
+        f"{name} = set_byte({name}, 7, 255 - get_byte({name}, 7))"
+        for name in ("previous", "leaves", "signature")
+    ],
+)
+async def test_a_changed_batch_is_named(
+    change: str, urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    _, process_id, number, _ = made.rows["log_batches"][len(made.rows["log_batches"]) // 2]
+    await owner.execute(f"UPDATE batches SET {change} WHERE {BATCH}", process_id, number)
+
+    report = await verify(urls, made)
+
+    assert Fault.BATCH in faults(report)
+    assert f"batch {number} of {process_id}" in str(report.findings[0])
+    assert not faults(report) & {Fault.ALTERED, Fault.REMOVED, Fault.INSERTED, Fault.REORDERED}
+
+
+async def test_a_batch_that_vanished_with_all_its_records_leaves_its_places_empty(
+    urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    chance = random.Random(3)
+    for first, process_id, number, records in chance.sample(
+        made.rows["log_batches"], 50 if WHOLE else 3
+    ):
+        for statement in (
+            "DELETE FROM records WHERE process_id = $1 AND batch = $2",
+            f"DELETE FROM batches WHERE {BATCH}",
+            f"DELETE FROM log_batches WHERE {BATCH}",
+        ):
+            await owner.execute(statement, process_id, number)
+
+        report = await verify(urls, made)
+
+        removed = [each.index for each in report.findings if each.fault is Fault.REMOVED]
+        assert removed == list(range(first, first + records))
+        await restore(owner)
+
+
+async def test_batches_that_changed_places_in_the_log_are_named(
+    urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    listed = made.rows["log_batches"]
+    one, other = next(
+        (a, b) for n, a in enumerate(listed) for b in listed[n + 1 :] if a[3] == b[3] > 1
+    )
+    await owner.execute(f"DELETE FROM log_batches WHERE first_index IN ({one[0]}, {other[0]})")
+    await owner.executemany(
+        "INSERT INTO log_batches VALUES ($1, $2, $3, $4)",
+        [(one[0], *other[1:]), (other[0], *one[1:])],
+    )
+
+    report = await verify(urls, made)
+
+    moved = {each.index for each in report.findings if each.fault is Fault.REORDERED}
+    assert moved == {first + each for first, _, _, n in (one, other) for each in range(n)}
+    assert Fault.ORDER in faults(report)
+
+
+async def test_a_process_that_the_identity_does_not_vouch_for_is_named(
+    urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    process_id, public_key, _, started_at = made.rows["processes"][1]
+    other = Process(process_id, public_key, started_at).certify(Ed25519PrivateKey.generate())
+    await owner.execute(
+        "UPDATE processes SET certificate = $2 WHERE process_id = $1", process_id, other
+    )
+
+    report = await verify(urls, made)
+
+    assert faults(report) == {Fault.PROCESS}
+    assert process_id in str(report.findings[0])
+
+
+async def test_a_truncated_log_misses_each_record_that_was_signed(
+    urls: DatabaseUrls,
+    owner: asyncpg.Connection,
+    made: MadeLog,
+    record_figures: Callable[[str], None],
+) -> None:
+    cuts = random.Random(5).sample(range(RECORDS), RECORDS // 100 if WHOLE else 4)
+    for cut in cuts:
+        await owner.executemany(
+            "DELETE FROM records WHERE process_id = $1 AND batch = $2 AND position = $3",
+            [row[10:] for row in made.rows["records"][cut:]],
+        )
+
+        report = await verify(urls, made)
+
+        removed = [each.index for each in report.findings if each.fault is Fault.REMOVED]
+        assert removed == list(range(cut, RECORDS))
+        await restore(owner)
+    record_figures(f"tampering, truncate: {len(cuts)} cuts, every missing record named")
+
+
+async def _cut_to(owner: asyncpg.Connection, made: MadeLog, size: int) -> None:
+    """The whole database as it was when the log had `size` records: a backup put back."""
+    await owner.execute("DELETE FROM log_batches WHERE first_index >= $1", size)
+    await owner.execute("DELETE FROM checkpoints WHERE size > $1", size)
+    for table, number in (("batches", "number"), ("records", "batch")):
+        await owner.execute(
+            f"DELETE FROM {table} t WHERE NOT EXISTS (SELECT FROM log_batches l "
+            f"WHERE l.process_id = t.process_id AND l.number = t.{number})"
+        )
+    await owner.execute("DELETE FROM tiles")
+    grown = Growth().append(hashes_of(made)[:size])
+    await owner.executemany(
+        "INSERT INTO tiles VALUES ($1, $2, $3)", [(*tile, hashes) for tile, hashes in grown.items()]
+    )
+
+
+async def test_an_old_state_put_back_is_shorter_than_what_somebody_kept(
+    urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    for size, *_ in made.rows["checkpoints"][:-1] if WHOLE else made.rows["checkpoints"][1:2]:
+        await _cut_to(owner, made, size)
+
+        assert (await verify(urls, made)).clean  # from within, nothing can be seen
+        report = await verify(urls, made, known=(made.heads[-1],))
+
+        assert faults(report) == {Fault.SHORTER}
+        assert report.findings[0].index == size
+        await restore(owner)
+
+
+async def test_an_old_head_shown_again_is_older_than_what_somebody_kept(
+    urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    for size, *_ in made.rows["checkpoints"][:-1] if WHOLE else made.rows["checkpoints"][1:2]:
+        await owner.execute("DELETE FROM checkpoints WHERE size > $1", size)
+
+        report = await verify(urls, made, known=(made.heads[-1],))
+
+        assert faults(report) == {Fault.SHORTER}
+        assert report.findings[0].index == size
+        await restore(owner)
+
+
+async def test_a_fork_signed_with_the_logs_own_key_is_no_growth_of_what_somebody_kept(
+    urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    """Whoever has the database and the signer's key can make a log, and it is not this one."""
+    fork = make_log(RECORDS, seed=99)
+    fork.log, fork.identity = made.log, fork.identity
+    text = Checkpoint(ORIGIN, RECORDS, merkle.root_of(hashes_of(fork))).text
+    note = str(Note(text, (made.log.sign(text),)))
+    fork.rows["checkpoints"] = [(RECORDS, b"", note, False, BEGAN)]
+    for table in fork.rows:
+        await owner.execute(f"DELETE FROM {table}")
+    await fork.load(owner)
+
+    for kept in made.heads if WHOLE else made.heads[::4]:
+        report = await verify(urls, made, known=(kept,))
+
+        # The identity's key was not stolen here, and no witness saw this history.
+        assert faults(report) == {Fault.FORK, Fault.PROCESS, Fault.CHECKPOINT}
+
+
+async def test_a_changed_checkpoint_is_none_and_a_signed_one_of_another_root_is_a_fork(
+    urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    await owner.execute("UPDATE checkpoints SET note = replace(note, E'\\n400\\n', E'\\n401\\n')")
+    size = made.rows["checkpoints"][1][0]
+    await owner.execute(
+        f"UPDATE checkpoints SET note = replace(note, E'\\n{size}\\n', E'\\n{size + 1}\\n')"
+    )
+    assert faults(await verify(urls, made)) == {Fault.CHECKPOINT}
+    await restore(owner)
+
+    text = Checkpoint(ORIGIN, size, merkle.leaf_hash(b"another")).text
+    await owner.execute(
+        "UPDATE checkpoints SET note = $2 WHERE size = $1",
+        size,
+        str(Note(text, (made.log.sign(text),))),
+    )
+    assert faults(await verify(urls, made)) == {Fault.FORK}
+
+
+async def test_the_gateways_role_can_change_nothing_and_what_it_adds_is_found(
+    urls: DatabaseUrls,
+    owner: asyncpg.Connection,
+    made: MadeLog,
+    record_figures: Callable[[str], None],
+) -> None:
+    role = await asyncpg.connect(plain(urls.runtime))
+    tables = [
+        each["relname"]
+        for each in await owner.fetch(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') "
+            "AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'"
+        )
+    ]
+    refused = 0
+    for table in tables:
+        column = await owner.fetchval(
+            "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum = 1", table
+        )
+        for statement in (
+            f"UPDATE {table} SET {column} = {column}",
+            f"DELETE FROM {table}",
+            f"TRUNCATE {table}",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await role.execute(statement)
+            refused += 1
+    record_figures(f"tampering, the gateway's role: {refused} of {refused} changes refused")
+
+    chance = random.Random(6)
+    process_id, batch, position = made.rows["records"][17][10:]
+    forged: dict[str, Any] = dict(
+        zip(Victim(owner, made, chance).row(17), a_record(0, chance), strict=False)
+    )
+    copied = Victim(owner, made, chance).row(23)
+    copied["recorded_at"] += timedelta(microseconds=1)
+    forged |= {"process_id": process_id, "batch": batch, "position": position}
+    for row in (forged, copied):
+        await role.copy_records_to_table(
+            "records", records=[tuple(row.values())], columns=list(row)
+        )
+    key = Ed25519PrivateKey.generate()
+    mine = Process(ids.mint("prc"), key.public_key().public_bytes_raw(), BEGAN)
+    await role.execute(
+        "INSERT INTO processes VALUES ($1, $2, $3, $4)",
+        mine.process,
+        mine.public_key,
+        mine.certify(key),
+        mine.started_at,
+    )
+    await role.close()
+
+    report = await verify(urls, made)
+
+    assert {(each.fault, each.index, each.record_id) for each in report.findings} == {
+        (Fault.PROCESS, None, None),
+        (Fault.INSERTED, None, forged["id"]),
+        (Fault.DUPLICATED, 23, copied["id"]),
+    }
+
+
+async def test_the_sequencers_role_cannot_touch_records_and_what_it_rewrites_is_found(
+    urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    role = await asyncpg.connect(plain(urls.apart["log"]))
+    for statement in (
+        "UPDATE records SET role = role",
+        "DELETE FROM records",
+        "TRUNCATE records",
+        "INSERT INTO records SELECT * FROM records",
+        "UPDATE batches SET number = number",
+        "DELETE FROM log_batches",
+        "UPDATE checkpoints SET note = note",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await role.execute(statement)
+    hashes = hashes_of(made)
+    hashes[5] = bytes(32)
+    for tile, content in Growth().append(hashes).items():
+        await role.execute(
+            "UPDATE tiles SET hashes = $3 WHERE level = $1 AND number = $2", *TileId(*tile), content
+        )
+    await role.close()
+
+    report = await verify(urls, made)
+
+    assert faults(report) == {Fault.TILE}

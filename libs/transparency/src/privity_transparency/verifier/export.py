@@ -17,9 +17,12 @@ from privity_transparency.verifier.database import Progress
 from privity_transparency.verifier.examination import Examination, Neat
 from privity_transparency.verifier.findings import Fault, Report
 from privity_transparency.verifier.heads import Trust, open_heads
-from privity_transparency.verifier.lines import Block, Line, blocks, check
+from privity_transparency.verifier.lines import Line, blocks, check
 from privity_transparency.verifier.placement import Placement
 from privity_transparency.verifier.trusted import TrustedTiles
+
+_WORTH_PROCESSES = 4
+"""Blocks: starting processes takes longer than reading a few."""
 
 
 class NotAnExport(Exception):
@@ -54,12 +57,9 @@ def verify_export(
     chains = Chains(trust.identities, report, from_the_first=said.first == 0)
     examination = Examination(trusted, report, heads.roots if whole and said.size else {})
     walk = _Walk(said, examination, _placement(folder, listed, trusted, chains, report), report)
-    with ProcessPoolExecutor(
-        workers or os.cpu_count() or 1, mp_context=get_context("spawn")
-    ) as pool:
-        for lines in _in_order(pool, folder / manifest.RECORDS):
-            walk.take(lines)
-            progress(min(walk.lines, said.records), said.records)
+    for lines in _in_order(folder / manifest.RECORDS, workers or os.cpu_count() or 1):
+        walk.take(lines)
+        progress(min(walk.lines, said.records), said.records)
     walk.finish()
     examination.finish(trusted.lowest())
     return report
@@ -122,18 +122,19 @@ def _lines(path: Path) -> Iterator[bytes]:
             yield from content
 
 
-def _in_order(pool: ProcessPoolExecutor, path: Path) -> Iterator[list[Line | None]]:
-    under_way: list[Future[list[Line | None]]] = []
-    for block in blocks(path):
-        under_way.append(pool.submit(_check, block))
-        if len(under_way) > 4:
-            yield under_way.pop(0).result()
-    for future in under_way:
-        yield future.result()
-
-
-def _check(block: Block) -> list[Line | None]:
-    return check(block)
+def _in_order(path: Path, workers: int) -> Iterator[list[Line | None]]:
+    parts = list(blocks(path))
+    if len(parts) < _WORTH_PROCESSES:
+        yield from map(check, parts)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        under_way: list[Future[list[Line | None]]] = []
+        for part in parts:
+            under_way.append(pool.submit(check, part))
+            if len(under_way) > 2 * workers:
+                yield under_way.pop(0).result()
+        for future in under_way:
+            yield future.result()
 
 
 class _Walk:

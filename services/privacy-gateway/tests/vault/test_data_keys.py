@@ -1,11 +1,13 @@
 """One key for each subject, scope and class, across processes, and none after it was destroyed."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
 
 from privacy_gateway.clients.line import NotDurable, for_driver
+from privacy_gateway.domain.vault import key_table
 from privacy_gateway.domain.vault.data_keys import (
     DataKeys,
     KeyDestroyed,
@@ -16,6 +18,8 @@ from privacy_gateway.domain.vault.key_cache import Place
 from privacy_gateway.models import KeyBase
 from privity_contracts import ids
 from privity_database import differences
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 class Clock:
@@ -191,15 +195,21 @@ async def test_a_row_copied_over_another_opens_nothing_and_blocks_nobody(
         keys.loaded(theirs.key_id)
 
 
-async def test_another_key_file_opens_nothing(keys_database, tmp_path, keys, place):
+async def test_another_key_file_opens_nothing_and_calls_nothing_deleted(
+    keys_database, tmp_path, keys, place
+):
     [made] = await keys.for_sealing([place])
     stranger = DataKeys(keys_database.runtime, KeyFile.read_or_create(tmp_path / "keks.json"))
     await stranger.start()
 
     await stranger.load([made.key_id])
 
-    with pytest.raises(KeyDestroyed):
+    with pytest.raises(KeysUnavailable):
         stranger.loaded(made.key_id)
+    with pytest.raises(KeysUnavailable):
+        await stranger.for_sealing([place])
+    with pytest.raises(KeysUnavailable):
+        await stranger.at([place], minting=False)
     await stranger.close()
 
 
@@ -254,3 +264,81 @@ async def test_a_database_that_is_not_there_is_said_to_be_so(keys_database, key_
 
     with pytest.raises(KeysUnavailable):
         await DataKeys(url, key_file).start()
+
+
+async def test_a_key_that_has_sealed_enough_is_followed_by_another(
+    new_process, as_owner, place, monkeypatch
+):
+    monkeypatch.setattr(key_table, "MOST_SEALS", 5)
+    keys, other = await new_process(), await new_process()
+    [first] = await keys.for_sealing([place])
+    keys.count_seals(first, 4)
+    assert await keys.for_sealing([place]) == [first]
+    keys.count_seals(first, 1)
+
+    [second] = await keys.for_sealing([place])
+    [elsewhere] = await other.for_sealing([place])
+
+    assert second.key_id != first.key_id
+    assert elsewhere.key_id == second.key_id
+    await other.load([first.key_id, second.key_id])
+    assert other.loaded(first.key_id).place == other.loaded(second.key_id).place == place
+    assert not other.loaded(first.key_id).is_current
+
+
+async def test_seals_are_counted_over_all_processes(new_process, as_owner, place):
+    processes = [await new_process() for _ in range(3)]
+    for process in processes:
+        [key] = await process.for_sealing([place])
+        process.count_seals(key, 7)
+    for process in processes:
+        await process._tell()
+
+    told = await as_owner.fetchval("SELECT seals FROM data_keys WHERE key_id = $1", key.key_id)
+
+    assert told == 21
+
+
+async def test_an_old_key_seals_no_more_and_still_opens(new_process, as_owner, place):
+    [first] = await (await new_process()).for_sealing([place])
+    tag = place._replace(retention_class="audit_tag")
+    [tagging] = await (await new_process()).for_sealing([tag])
+    await as_owner.execute(
+        "UPDATE data_keys SET created_at = now() - interval '366 days' WHERE subject = $1",
+        place.subject,
+    )
+    keys = await new_process()
+
+    [second] = await keys.for_sealing([place])
+
+    assert second.key_id != first.key_id
+    await keys.load([first.key_id])
+    assert keys.loaded(first.key_id).place == place
+    # Another key would make other pseudonyms.
+    assert (await keys.for_sealing([tag]))[0].key_id == tagging.key_id
+
+
+async def test_destroying_reaches_the_retired_keys_of_a_place_too(
+    new_process, as_owner, destroy, place, monkeypatch
+):
+    monkeypatch.setattr(key_table, "MOST_SEALS", 1)
+    keys = await new_process()
+    made = []
+    for _ in range(3):
+        [key] = await keys.for_sealing([place])
+        keys.count_seals(key, 1)
+        made.append(key.key_id)
+    assert len(set(made)) == 3
+
+    await destroy(place, now=NOW)
+
+    other = await new_process()
+    for process in (keys, other):
+        await process.load(made)
+        for key_id in made:
+            with pytest.raises(KeyDestroyed):
+                process.loaded(key_id)
+        with pytest.raises(KeyDestroyed):
+            await process.for_sealing([place])
+    kept = "SELECT count(*) FROM data_keys WHERE subject = $1 AND wrapped IS NOT NULL"
+    assert await as_owner.fetchval(kept, place.subject) == 0

@@ -9,7 +9,13 @@ from dataclasses import replace
 import pytest
 
 from privacy_gateway.domain.vault import kek
-from privacy_gateway.domain.vault.kek import Belonging, KeyFile, NotUnwrapped, UnusableKeyFile
+from privacy_gateway.domain.vault.kek import (
+    Belonging,
+    KeyEncryptionUnavailable,
+    KeyFile,
+    NotUnwrapped,
+    UnusableKeyFile,
+)
 from privity_contracts import ids
 
 MATERIAL = os.urandom(32)
@@ -137,5 +143,5 @@ async def test_a_key_wrapped_by_a_lost_key_is_told_apart(path, belonging):
     wrapped = await keys.wrap(MATERIAL, belonging)
     other = KeyFile(current="kek_other", keys={"kek_other": os.urandom(32)})
 
-    with pytest.raises(NotUnwrapped, match="does not hold"):
+    with pytest.raises(KeyEncryptionUnavailable, match="not in the file"):
         await other.unwrap(wrapped, belonging)

@@ -6,49 +6,29 @@ process hears which keys are gone.
 
 import asyncio
 import contextlib
-import hmac
-import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import structlog
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from privacy_gateway.clients.line import Line, LineFailed, Unreachable
-from privacy_gateway.domain.vault.kek import KEY_BYTES, Belonging, KeyFile, NotUnwrapped, Wrapped
+from privacy_gateway.domain.vault.kek import KeyEncryption, KeyEncryptionUnavailable
 from privacy_gateway.domain.vault.key_cache import DataKey, KeyCache, Place
+from privacy_gateway.domain.vault.key_table import AUDIT_TAG, Found, KeyTable
 from privacy_gateway.domain.vault.lease import CHANNEL, RENEW_SECONDS, Lease
-from privity_contracts import ids
 from privity_rest import NotFound, Unavailable
 
-AUDIT_TAG = "audit_tag"
-"""The reserved class of the key that a person's pseudonyms in the audit store hang on."""
+__all__ = ["AUDIT_TAG", "DataKeys", "KeyDestroyed", "KeysUnavailable"]
+
+LONGEST_USE = timedelta(days=365)
+"""After that a key seals no more; what it has sealed it still opens."""
 
 _PART = re.compile(r"[A-Za-z0-9_./-]{1,128}")
-_FIND = """
-SELECT * FROM data_keys WHERE key_id = ANY($1::text[])
-UNION ALL
-SELECT data_keys.* FROM data_keys
-JOIN unnest($2::text[], $3::text[], $4::text[]) AS wanted (subject, scope, retention_class)
-USING (subject, scope, retention_class) WHERE retired_at IS NULL OR destroyed_at IS NOT NULL
-"""
-_ADD = """
-INSERT INTO data_keys (key_id, subject, scope, retention_class, wrapped, kek_id)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[])
-AS new (key_id, subject, scope, retention_class, wrapped, kek_id) WHERE NOT EXISTS (
-    SELECT FROM data_keys AS gone WHERE gone.destroyed_at IS NOT NULL
-    AND (gone.subject, gone.scope, gone.retention_class)
-    = (new.subject, new.scope, new.retention_class)
-)
-ON CONFLICT (subject, scope, retention_class) WHERE retired_at IS NULL DO NOTHING
-"""
-_FIRST = """
-SELECT DISTINCT ON (scope) scope, subject FROM data_keys WHERE scope = ANY($1::text[])
-ORDER BY scope, created_at
-"""
 _log = structlog.get_logger("privity.keys")
 
 
@@ -68,8 +48,7 @@ class _Round:
     key_ids: set[str] = field(default_factory=set)
     places: set[Place] = field(default_factory=set)
     minting: set[Place] = field(default_factory=set)
-    found: dict[Place, DataKey | None] = field(default_factory=dict)
-    """Nothing stands for a key that was destroyed."""
+    found: Found = field(default_factory=Found)
 
 
 class DataKeys:
@@ -78,11 +57,12 @@ class DataKeys:
     def __init__(
         self,
         url: str,
-        keks: KeyFile,
+        keks: KeyEncryption,
         *,
         deadline_seconds: float = 0.6,
         cache_size: int = 20_000,
         cache_seconds: float = 30.0,
+        longest_use: timedelta = LONGEST_USE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._noticed = asyncio.Event()
@@ -93,7 +73,8 @@ class DataKeys:
             listens={CHANNEL: self._noticed.set},
         )
         self._deadline = deadline_seconds
-        self._keks = keks
+        self._table = KeyTable(self._fetch, keks, longest_use=longest_use)
+        self._seals: Counter[str] = Counter()
         self._cache = KeyCache(size=cache_size, life_seconds=cache_seconds, clock=clock)
         self._lease = Lease(self._cache, self._fetch, clock=clock)
         self._turn = asyncio.Lock()
@@ -121,23 +102,38 @@ class DataKeys:
     async def for_sealing(self, places: Sequence[Place]) -> list[DataKey]:
         """The key of each place, minted where there is none yet. Raises KeyDestroyed."""
         keys = [self._cache.at(place) for place in places]
-        absent = {place for place, key in zip(places, keys, strict=True) if key is None}
-        if absent:
-            found = (await self._ask(minting=absent)).found
-            keys = [key or found[place] for place, key in zip(places, keys, strict=True)]
-        held = [key for key in keys if key is not None]
-        if len(held) < len(keys):
+        if all(key is not None and not key.is_worn for key in keys):
+            return keys  # type: ignore[return-value]  # it was just looked
+        wanted = {
+            place for place, key in zip(places, keys, strict=True) if key is None or key.is_worn
+        }
+        found = (await self._ask(minting=wanted)).found
+        held = [
+            found.current.get(p) if p in wanted else k for p, k in zip(places, keys, strict=True)
+        ]
+        if found.destroyed & wanted:
             raise KeyDestroyed("a key that this needs is destroyed")
-        return held
+        if None in held:
+            raise KeysUnavailable("a key that this needs cannot be unwrapped right now")
+        return held  # type: ignore[return-value]  # it was just looked
+
+    def count_seals(self, key: DataKey, times: int) -> None:
+        key.seals_left -= times
+        self._seals[key.key_id] += times
 
     async def at(self, places: Collection[Place], *, minting: bool) -> dict[Place, DataKey | None]:
         """What each place has: a key, or nothing when it is destroyed; absent when it has none."""
-        known = {place: key for place in places if (key := self._cache.at(place)) is not None}
-        absent = [place for place in places if place not in known]
+        known: dict[Place, DataKey | None] = {
+            place: key for place in places if (key := self._cache.at(place)) is not None
+        }
+        absent = {place for place in places if place not in known}
         if not absent:
-            return dict(known)
-        asked = await self._ask(minting=absent) if minting else await self._ask(places=absent)
-        return known | {place: asked.found[place] for place in absent if place in asked.found}
+            return known
+        asked = await (self._ask(minting=absent) if minting else self._ask(places=absent))
+        if asked.found.out_of_reach & absent:
+            raise KeysUnavailable("a key that this needs cannot be unwrapped right now")
+        current = {p: key for p, key in asked.found.current.items() if p in absent}
+        return known | current | dict.fromkeys(asked.found.destroyed & absent)
 
     async def load(self, key_ids: Iterable[str], places: Iterable[Place] = ()) -> None:
         """Makes ready what `loaded` is asked for next; `places` come along in the same query."""
@@ -159,10 +155,9 @@ class DataKeys:
         """For each scope that has or had a key, the subject of the first one."""
         try:
             async with self._turn:
-                rows = await self._fetch(_FIRST, list(scopes))
+                return await self._table.first_in(scopes)
         except LineFailed as exc:
             raise KeysUnavailable(f"no answer: {type(exc).__name__}") from None
-        return {row["scope"]: row["subject"] for row in rows}
 
     async def _follow(self) -> None:
         """Hears of keys that are gone the moment it happens, and each second in case it did not."""
@@ -171,6 +166,7 @@ class DataKeys:
             try:
                 async with self._turn:
                     again = await self._lease.renew()
+                    await self._tell()
             except LineFailed as exc:
                 _log.warning("key_notices_lost", reason=type(exc).__name__)
             if not again:
@@ -200,7 +196,7 @@ class DataKeys:
                 await asyncio.shield(joined.done)
         except TimeoutError:
             raise KeysUnavailable("no answer in time") from None
-        except LineFailed as exc:
+        except (LineFailed, KeyEncryptionUnavailable) as exc:
             raise KeysUnavailable(f"no answer: {type(exc).__name__}") from None
         return joined
 
@@ -220,78 +216,38 @@ class DataKeys:
         while not self._lease.holds:
             await self._lease.renew()
         found = await self._find(served.key_ids, served.places | served.minting)
-        if fresh := [place for place in served.minting if place not in found]:
-            await self._mint(fresh)
+        worn = [key for place, key in found.current.items() if key.is_worn]
+        if worn := [key for key in worn if key.place in served.minting]:
+            await self._table.retire(worn)
+        known = found.current.keys() | found.destroyed | found.out_of_reach
+        known -= {key.place for key in worn}
+        if fresh := served.minting - known:
+            await self._table.mint(fresh)
             # Read back, not taken from what we made: another process may have been first.
-            found |= await self._find((), fresh)
+            minted = await self._find((), fresh)
+            found.current |= minted.current
+            found.destroyed |= minted.destroyed
         served.found = found
 
-    async def _find(
-        self, key_ids: Collection[str], places: Collection[Place]
-    ) -> dict[Place, DataKey | None]:
-        """Each place's current key, and nothing where any was destroyed."""
-        rows = await self._fetch(_FIND, list(key_ids), *_columns(places))
-        found: dict[Place, DataKey | None] = {}
-        for row in rows:
-            place = Place(row["subject"], row["scope"], row["retention_class"])
-            key = await self._unwrapped(row, place)
-            if row["destroyed_at"] is not None:
-                found[place] = None
-            elif row["retired_at"] is None:
-                found.setdefault(place, key)
-        for missing in set(key_ids).difference(row["key_id"] for row in rows):
-            self._cache.hold_destroyed(missing)
+    async def _find(self, key_ids: Collection[str], places: Collection[Place]) -> Found:
+        found = await self._table.find(key_ids, places)
+        for key_id in found.closed:
+            self._cache.hold_destroyed(key_id)
+        for key in found.keys:
+            key.seals_left -= self._seals[key.key_id]
+            self._cache.hold(key)
         return found
 
-    async def _unwrapped(self, row: Any, place: Place) -> DataKey | None:
-        if row["destroyed_at"] is not None:
-            return None
+    async def _tell(self) -> None:
+        told, self._seals = self._seals, Counter()
         try:
-            material = await self._keks.unwrap(
-                Wrapped(row["kek_id"], row["wrapped"]), Belonging(row["key_id"], *place)
-            )
-        except NotUnwrapped as exc:
-            # Its values are as unreadable as a destroyed key's; the others in the query are not.
-            _log.error("key_not_unwrapped", reason=str(exc))
-            self._cache.hold_destroyed(row["key_id"])
-            return None
-        key = DataKey(
-            key_id=row["key_id"],
-            place=place,
-            created_at=row["created_at"],
-            is_current=row["retired_at"] is None,
-            cipher=AESGCM(material),
-            tagging=hmac.digest(material, b"privity|tags", "sha256"),
-        )
-        self._cache.hold(key)
-        return key
-
-    async def _mint(self, places: Sequence[Place]) -> None:
-        # In one order everywhere: two processes that add the same places would block each other.
-        places = sorted(places)
-        minted = [(ids.mint("key"), place) for place in places]
-        wrapped = [
-            await self._keks.wrap(os.urandom(KEY_BYTES), Belonging(key_id, *place))
-            for key_id, place in minted
-        ]
-        await self._fetch(
-            _ADD,
-            [key_id for key_id, _ in minted],
-            *_columns(places),
-            [each.text for each in wrapped],
-            [each.kek_id for each in wrapped],
-        )
+            if told := Counter({key_id: times for key_id, times in told.items() if times}):
+                await self._table.tell(told)
+        except LineFailed:
+            self._seals.update(told)
+            raise
 
     async def _fetch(self, statement: str, *arguments: object) -> list[Any]:
         if not self._line.connected:
             await self._line.connect()
         return await self._line.fetch(statement, *arguments)
-
-
-def _columns(places: Collection[Place]) -> tuple[list[str], list[str], list[str]]:
-    """As the arrays that `unnest` takes."""
-    return (
-        [place.subject for place in places],
-        [place.scope for place in places],
-        [place.retention_class for place in places],
-    )

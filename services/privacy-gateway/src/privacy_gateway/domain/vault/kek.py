@@ -11,7 +11,7 @@ import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import structlog
 from cryptography.exceptions import InvalidTag
@@ -28,7 +28,11 @@ class UnusableKeyFile(ValueError):
 
 
 class NotUnwrapped(Exception):
-    """The wrapped key was altered, moved to another row, or its key-encryption key is gone."""
+    """The wrapped key was altered, or moved to another row."""
+
+
+class KeyEncryptionUnavailable(Exception):
+    """What wraps keys does not answer, or this process does not know of it (yet)."""
 
 
 class Wrapped(NamedTuple):
@@ -50,9 +54,20 @@ class Belonging:
         return f"w1|{self.key_id}|{self.subject}|{self.scope}|{self.retention_class}".encode()
 
 
-class KeyFile:
-    """Wraps and unwraps. Awaited, because the next place for these keys is across a network."""
+class KeyEncryption(Protocol):
+    """What wraps and unwraps. Both raise KeyEncryptionUnavailable."""
 
+    @property
+    def current(self) -> str:
+        """The key that wraps; others may still unwrap."""
+
+    async def wrap(self, material: bytes, belonging: Belonging) -> Wrapped: ...
+
+    async def unwrap(self, wrapped: Wrapped, belonging: Belonging) -> bytes:
+        """Raises NotUnwrapped."""
+
+
+class KeyFile:
     def __init__(self, *, current: str, keys: dict[str, bytes]) -> None:
         if current not in keys:
             raise UnusableKeyFile("the current key-encryption key is not among the keys")
@@ -98,7 +113,7 @@ class KeyFile:
     async def unwrap(self, wrapped: Wrapped, belonging: Belonging) -> bytes:
         cipher = self._ciphers.get(wrapped.kek_id)
         if cipher is None:
-            raise NotUnwrapped(f"{belonging.key_id}: wrapped by a key that this file does not hold")
+            raise KeyEncryptionUnavailable(f"{wrapped.kek_id} is not in the file of keys")
         nonce, sealed = wrapped.text[:NONCE_BYTES], wrapped.text[NONCE_BYTES:]
         try:
             return cipher.decrypt(nonce, sealed, belonging.bound)

@@ -21,18 +21,24 @@ class Place(NamedTuple):
     retention_class: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class DataKey:
     key_id: str
     place: Place
     created_at: datetime
     cipher: AESGCM = field(repr=False)
-    is_current: bool = True
-    """A retired key opens and no longer seals."""
-    tagging: bytes = field(repr=False, kw_only=True)
+    tagging: bytes = field(repr=False)
     """For hashes under the person's key; never the bytes that the cipher uses."""
+    is_current: bool
+    """A retired key opens and no longer seals."""
+    is_old: bool
+    seals_left: int
     tags: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
     """Those made so far, by month and what they stand for; they are forgotten with the key."""
+
+    @property
+    def is_worn(self) -> bool:
+        return self.is_old or self.seals_left <= 0
 
 
 class _Held(NamedTuple):

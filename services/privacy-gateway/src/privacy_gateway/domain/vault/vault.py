@@ -54,6 +54,8 @@ class Vault:
         needed = list(dict.fromkeys(classes[category] for category, _ in values))
         held = await self.keys.for_sealing([Place(subject, scope, each) for each in needed])
         keys = dict(zip(needed, held, strict=True))
+        for category, _ in values:
+            self.keys.count_seals(keys[classes[category]], 1)
         return [_sealed(keys[classes[category]], category, text) for category, text in values]
 
     async def prepare(self, tokens: Iterable[str], *, persons: Iterable[str] = ()) -> None:
@@ -90,6 +92,7 @@ class Vault:
         await self.prepare([token])
         key = self.keys.loaded(parts.key_id)
         self._check(parts, key, receipt, receipt.carriable)
+        self.keys.count_seals(target, 1)
         return _sealed(target, parts.category, self._decrypted(parts, key))
 
     def _check(

@@ -1,7 +1,7 @@
 """The gateway's configuration, read once. Secrets are files below `secrets_dir`."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from email_validator import validate_email
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator, model_validator
@@ -22,6 +22,31 @@ class Endpoint(BaseModel):
     published_url: SecretStr | None = None
 
 
+class KeyPlace(BaseModel):
+    """Where key-encryption keys lie: in a file below `secrets_dir`, or in a key service."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["file", "aws", "google", "transit"] = "file"
+    key: str = ""
+    url: str | None = None
+    region: str = ""
+    mount: str = "transit"
+    token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        needed: dict[str, tuple[object, ...]] = {
+            "file": (),
+            "aws": (self.key, self.region),
+            "google": (self.key,),
+            "transit": (self.key, self.url, self.token_file),
+        }
+        if not all(needed[self.kind]):
+            raise ValueError(f"{self.kind} needs more to find its key")
+        return self
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="GATEWAY_", extra="ignore", frozen=True, hide_input_in_errors=True
@@ -34,6 +59,8 @@ class Settings(BaseSettings):
     audit_database_url: SecretStr
     audit_migration_database_url: SecretStr
     secrets_dir: Path
+    # The first one wraps data keys, the others still unwrap; see docs/keys.md.
+    key_encryption: tuple[KeyPlace, ...] = (KeyPlace(),)
     # On a disk that does not share the fate of the databases: batches wait here for a witness.
     spool_dir: Path
     policy_dir: Path

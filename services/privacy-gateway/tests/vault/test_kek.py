@@ -1,5 +1,6 @@
 """The file of key-encryption keys, and what wrapping binds."""
 
+import asyncio
 import json
 import os
 import stat
@@ -14,6 +15,7 @@ from privacy_gateway.domain.vault.kek import (
     KeyEncryptionUnavailable,
     KeyFile,
     NotUnwrapped,
+    StillNeeded,
     UnusableKeyFile,
 )
 from privity_contracts import ids
@@ -39,11 +41,11 @@ def test_a_new_file_is_for_its_owner_alone(path):
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_an_existing_file_is_kept(path):
+async def test_an_existing_file_is_kept(path):
     first = KeyFile.read_or_create(path)
     before = path.read_bytes()
 
-    assert KeyFile.read_or_create(path).current == first.current
+    assert await KeyFile.read_or_create(path).current() == await first.current()
     assert path.read_bytes() == before
 
 
@@ -145,3 +147,57 @@ async def test_a_key_wrapped_by_a_lost_key_is_told_apart(path, belonging):
 
     with pytest.raises(KeyEncryptionUnavailable, match="not in the file"):
         await other.unwrap(wrapped, belonging)
+
+
+async def test_a_rotation_reaches_processes_that_are_running(path, belonging):
+    one, other = KeyFile.read_or_create(path), KeyFile.read(path)
+    before = await one.wrap(MATERIAL, belonging)
+
+    kek_id = await one.rotate()
+    after = await other.wrap(MATERIAL, belonging)
+
+    assert (before.kek_id != kek_id, after.kek_id) == (True, kek_id)
+    for keys in (one, other, KeyFile.read(path)):
+        assert await keys.unwrap(before, belonging) == MATERIAL
+        assert await keys.unwrap(after, belonging) == MATERIAL
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+async def test_what_another_process_wrapped_a_moment_ago_unwraps_at_once(path, belonging):
+    one, other = KeyFile.read_or_create(path), KeyFile.read(path)
+    await one.rotate()
+
+    wrapped = await one.wrap(MATERIAL, belonging)
+
+    assert await other.unwrap(wrapped, belonging) == MATERIAL
+
+
+async def test_a_key_that_was_taken_out_unwraps_nowhere_and_the_one_that_wraps_stays(
+    path, belonging
+):
+    keys, other = KeyFile.read_or_create(path), KeyFile.read(path)
+    wrapped = await keys.wrap(MATERIAL, belonging)
+    with pytest.raises(StillNeeded):
+        await keys.retire(wrapped.kek_id)
+    await keys.rotate()
+
+    await keys.retire(wrapped.kek_id)
+
+    assert wrapped.kek_id not in path.read_text()
+    for each in (keys, KeyFile.read(path)):
+        with pytest.raises(KeyEncryptionUnavailable):
+            await each.unwrap(wrapped, belonging)
+    await other.wrap(MATERIAL, belonging)  # looks again
+    with pytest.raises(KeyEncryptionUnavailable):
+        await other.unwrap(wrapped, belonging)
+
+
+async def test_two_rotations_at_once_are_two_keys(path):
+    keys = [KeyFile.read_or_create(path) for _ in range(6)]
+
+    with ThreadPoolExecutor(6) as pool:
+        made = set(pool.map(lambda each: asyncio.run(each.rotate()), keys))
+
+    assert made < set(json.loads(path.read_text())["keys"])
+    assert len(made) == 6

@@ -190,6 +190,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             await migrate(url.get_secret_value(), MIGRATIONS / name)
         async with AsyncExitStack() as running:
             running.push_async_callback(parts.database.dispose)
+            running.push_async_callback(parts.keks.close)
             await parts.keys.start()
             running.push_async_callback(parts.keys.close)
             running.callback(parts.destruction.close)

@@ -25,7 +25,8 @@ from privacy_gateway.domain.tokens.provider_staff import ProviderStaff
 from privacy_gateway.domain.tokens.revocation import Revocations
 from privacy_gateway.domain.vault.data_keys import DataKeys
 from privacy_gateway.domain.vault.destruction import Destruction
-from privacy_gateway.domain.vault.kek import KeyFile
+from privacy_gateway.domain.vault.kek import KeyEncryption
+from privacy_gateway.domain.vault.key_places import key_encryption
 from privacy_gateway.domain.vault.process_key import ProcessKey
 from privacy_gateway.domain.vault.vault import Vault
 from privacy_gateway.settings import Settings
@@ -44,7 +45,7 @@ class Parts:
     audit: AuditLog
     records: Records
     streams: Streams
-    keks: KeyFile
+    keks: KeyEncryption
     webhooks: Webhooks
     mail: Mail
     services: Services
@@ -61,9 +62,10 @@ class Parts:
 
 def build(settings: Settings) -> Parts:
     secrets = settings.secrets_dir
-    keks = KeyFile.read_or_create(secrets / "key-encryption.json")
+    keks = key_encryption(settings.key_encryption, secrets_dir=secrets)
     keys_url = settings.keys_database_url.get_secret_value()
-    keys = DataKeys(keys_url, keks)
+    local = all(place.kind == "file" for place in settings.key_encryption)
+    keys = DataKeys(keys_url, keks, deadline_seconds=0.6 if local else 1.5)
     vault = Vault(
         keys,
         index_key=bytes.fromhex(read_secret(secrets / "blind-index")),

@@ -8,7 +8,7 @@ from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.policy.in_force import PolicyInForce
 from privacy_gateway.domain.tokens.caller import Caller
-from privacy_gateway.domain.vault.kek import KeyFile
+from privacy_gateway.domain.vault.kek import KeyEncryption
 from privacy_gateway.domain.vault.sealing import DoesNotOpen, NotSealed
 from privacy_gateway.domain.vault.vault import NotInReceipt, Vault
 from privity_contracts import Sealed
@@ -36,7 +36,7 @@ class Means:
     policies: PolicyInForce
     vault: Vault
     audit: AuditLog
-    keks: KeyFile
+    keks: KeyEncryption
 
     @property
     def policy(self) -> Policy:

@@ -8,7 +8,7 @@ from privacy_gateway.domain.disclosure import schemas, signature
 from privacy_gateway.domain.disclosure.signature import NotSigned
 from privacy_gateway.domain.intake.strict_json import parse_object
 from privacy_gateway.domain.recipients import webhook_secrets
-from privacy_gateway.domain.vault.kek import KeyFile
+from privacy_gateway.domain.vault.kek import KeyEncryption
 from privity_contracts import ids
 from privity_database import Database
 from privity_rest import Unauthenticated, Unprocessable
@@ -32,7 +32,7 @@ async def authenticate(
     untrusted_body: bytes,
     *,
     database: Database,
-    keks: KeyFile,
+    keks: KeyEncryption,
     now: datetime,
 ) -> None:
     """Raises NotFromPartner. Suspended partners may report: their parcels are still under way."""

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from privacy_gateway.domain.vault.kek import Belonging, KeyFile, Wrapped
+from privacy_gateway.domain.vault.kek import Belonging, KeyEncryption, Wrapped
 from privacy_gateway.models import WebhookSecret
 from privity_contracts import ids
 from privity_rest import Conflict
@@ -43,7 +43,7 @@ def random_text() -> str:
     return f"whsec_{base64.b64encode(os.urandom(32)).decode()}"
 
 
-async def mint(keks: KeyFile, recipient_id: str, use: Use, *, now: datetime) -> FreshSecret:
+async def mint(keks: KeyEncryption, recipient_id: str, use: Use, *, now: datetime) -> FreshSecret:
     """To be called outside of any transaction: the key-encryption key may lie across a network."""
     text, secret_id = random_text(), ids.mint("key")
     wrapped = await keks.wrap(text.encode(), _belonging(secret_id, recipient_id, use))
@@ -105,7 +105,7 @@ async def of(tx: AsyncSession, recipient_id: str) -> Sequence[WebhookSecret]:
     return (await tx.scalars(statement)).all()
 
 
-async def unwrap(keks: KeyFile, rows: Sequence[WebhookSecret]) -> list[str]:
+async def unwrap(keks: KeyEncryption, rows: Sequence[WebhookSecret]) -> list[str]:
     """Raises NotUnwrapped."""
     return [
         (

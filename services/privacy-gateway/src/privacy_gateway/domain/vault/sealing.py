@@ -4,8 +4,8 @@ A text has one spelling: every other one (padding, trailing bits, another alphab
 is not a sealed value or does not open. The version, the key, the category and the subject are
 bound to the ciphertext, so a value moved to another field or another person does not open.
 
-A nonce is 96 random bits. NIST SP 800-38D allows 2³² seals under one key that way; a data key
-belongs to one person, one scope and one retention class, and sees a few dozen.
+A nonce is 96 random bits. NIST SP 800-38D (8.3) allows 2³² seals under one key that way; a data key
+belongs to one person, one scope and one retention class, and `key_table` retires it after 2²⁸.
 """
 
 import base64
@@ -64,18 +64,26 @@ def seal(plaintext: str, *, cipher: AESGCM, key_id: str, category: str, subject:
         raise TooLong(f"more than {LONGEST} bytes")
     if CATEGORY.fullmatch(category) is None:
         raise NotSealed("not the name of a category")
-    nonce = os.urandom(NONCE_BYTES)
-    sealed = nonce + cipher.encrypt(nonce, content, _bound(key_id, category, subject))
-    return f"s1:{key_id}:{category}:{base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
+    body = encrypt(content, cipher=cipher, bound=_bound(key_id, category, subject))
+    return f"s1:{key_id}:{category}:{base64.urlsafe_b64encode(body).rstrip(b'=').decode()}"
 
 
 def open_sealed(parts: Parts, *, cipher: AESGCM, subject: str) -> str:
-    nonce, sealed = parts.body[:NONCE_BYTES], parts.body[NONCE_BYTES:]
+    bound = _bound(parts.key_id, parts.category, subject)
     try:
-        content = cipher.decrypt(nonce, sealed, _bound(parts.key_id, parts.category, subject))
+        return decrypt(parts.body, cipher=cipher, bound=bound).decode()
     except InvalidTag:
         raise DoesNotOpen(f"a value under {parts.key_id} does not open") from None
-    return content.decode()
+
+
+def encrypt(content: bytes, *, cipher: AESGCM, bound: bytes) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, content, bound)
+
+
+def decrypt(body: bytes, *, cipher: AESGCM, bound: bytes) -> bytes:
+    """Raises InvalidTag."""
+    return cipher.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], bound)
 
 
 def _bound(key_id: str, category: str, subject: str) -> bytes:

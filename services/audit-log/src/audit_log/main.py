@@ -2,17 +2,22 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
 
-from audit_log.api import signing, witnessing
+from audit_log.api import sequencing, signing, witnessing
+from audit_log.clients.signer import SignerClient
+from audit_log.clients.witness import WitnessClient
 from audit_log.domain.cosigning import Witness
 from audit_log.domain.heads import Heads
-from audit_log.domain.keys import log_key, read_signer
+from audit_log.domain.keys import log_key, read_public, read_signer
+from audit_log.domain.sequencing import heads as log_heads
+from audit_log.domain.sequencing.order import Order
+from audit_log.domain.sequencing.sequencer import Sequencer
 from audit_log.domain.signing import Signer
-from audit_log.settings import SignerSettings, WitnessSettings
+from audit_log.settings import SequencerSettings, SignerSettings, WitnessSettings
 from privity_rest import logs, service
 from privity_transparency.note import COSIGNATURE, ED25519
 
@@ -75,4 +80,46 @@ def create_witness(
         openapi_url=None,
     )
     app.include_router(witnessing.router)
+    return app
+
+
+def create_sequencer(settings: SequencerSettings | None = None) -> FastAPI:
+    given = settings or SequencerSettings()  # type: ignore[call-arg]  # from the environment
+    logs.configure()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        signer = SignerClient(given.signer_socket, outbound_key_file=given.signer_key_file)
+        witness = WitnessClient(given.witness_url) if given.witness_url else None
+        witness_key = None
+        if given.witness_key is not None and given.witness_name is not None:
+            witness_key = log_key(given.witness_key, origin=given.witness_name, kind=COSIGNATURE)
+        sequencer = app.state.sequencer = Sequencer(
+            given.database_url.get_secret_value(),
+            name=given.name,
+            identity=read_public(given.identity_file),
+            order=Order(given.order_file),
+            heads=log_heads.Heads(
+                signer,
+                log_key=log_key(given.log_key, origin=given.origin),
+                witness=witness,
+                witness_key=witness_key,
+            ),
+        )
+        async with AsyncExitStack() as running:
+            running.push_async_callback(signer.aclose)
+            if witness is not None:
+                running.push_async_callback(witness.aclose)
+            await running.enter_async_context(sequencer.running())
+            yield
+
+    app = FastAPI(
+        title="audit-sequencer",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.include_router(sequencing.router)
     return app

@@ -24,11 +24,15 @@ def read_signer(path: Path, *, name: str, kind: int) -> NoteSigner:
     return NoteSigner(name, kind, key)
 
 
-def log_key(given: str, *, origin: str) -> VerifierKey:
+def log_key(given: str, *, origin: str, kind: int = ED25519) -> VerifierKey:
     """A verifier key as text, or the path of a public key that goes by the log's own name."""
     if not given.startswith("/"):
         return VerifierKey.parse(given)
-    key = load_pem_public_key(Path(given).read_bytes())
+    return VerifierKey(origin, kind, read_public(Path(given)))
+
+
+def read_public(path: Path) -> bytes:
+    key = load_pem_public_key(path.read_bytes())
     if not isinstance(key, Ed25519PublicKey):
-        raise ValueError(f"{Path(given).name}: not an Ed25519 key")
-    return VerifierKey(origin, ED25519, key.public_bytes_raw())
+        raise ValueError(f"{path.name}: not an Ed25519 key")
+    return key.public_bytes_raw()

@@ -1,0 +1,1 @@
+"""Batches of all gateway processes become one log: verified, in one order, signed."""

@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpx
 
 from privity_deploy.client import EXCHANGE, JWT, code_from_mail, eventually
+from privity_deploy.raw_search import RawSearch
 from privity_deploy.seed import Shop, usual_work
 
 PASSWORD = "Kutschenlaterne-im-Nebel-9"
@@ -130,6 +132,16 @@ class Customer:
             if self.address.get(name):
                 found[name] = self.address[name]
         return found
+
+
+def search_for(values: Mapping[str, str]) -> RawSearch:
+    """The same one for the same values: it takes longer to build than to use."""
+    return _search_for(frozenset(values.items()))
+
+
+@cache
+def _search_for(values: frozenset[tuple[str, str]]) -> RawSearch:
+    return RawSearch(dict(values))
 
 
 class Town:

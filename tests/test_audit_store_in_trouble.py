@@ -18,7 +18,6 @@ import pytest
 
 from privity_contracts.ids import mint
 from privity_deploy.client import eventually
-from privity_deploy.raw_search import spellings
 from privity_deploy.seed import Shop
 from privity_deploy.stack import Stack
 from privity_postgres import for_driver
@@ -27,7 +26,7 @@ from . import doors
 from .audit_store import AuditStore
 from .conftest import Household, MakeProduct
 from .doors import Door, Request, Services
-from .people import Answer, Customer, Someone, Staff, Town
+from .people import Answer, Customer, Someone, Staff, Town, search_for
 from .second_gateway import SecondGateway
 
 PROBLEM = {"type", "title", "status", "code", "detail", "instance"}
@@ -178,12 +177,9 @@ def wrong_with(answer: Answer, customer: Customer) -> list[str]:
         wrong.append("no problem document")
     elif set(answer.json) - PROBLEM:
         wrong.append(f"more than a problem: {sorted(set(answer.json) - PROBLEM)}")
-    body = answer.body.lower()
     return wrong + [
         f"{label} as {spelling}"
-        for label, value in {**customer.private, "id": customer.id}.items()
-        for spelling, needle in spellings(value).items()
-        if needle.lower() in body
+        for label, spelling in search_for({**customer.private, "id": customer.id}).text(answer.body)
     ]
 
 

@@ -15,7 +15,6 @@ import httpx
 import pytest
 
 from privity_contracts.ids import mint
-from privity_deploy.raw_search import spellings
 from privity_deploy.seed import Shop
 from privity_deploy.stack import Stack
 from privity_postgres import for_driver
@@ -23,7 +22,7 @@ from privity_postgres import for_driver
 from . import doors
 from .conftest import Household, MakeProduct
 from .doors import Door
-from .people import Answer, Customer, Someone, Staff, Town, new_key, order_of
+from .people import Answer, Customer, Someone, Staff, Town, new_key, order_of, search_for
 from .second_gateway import SecondGateway
 
 # Nothing in them is sealed and nothing beside them is: that the service says whose it is has to be
@@ -64,12 +63,7 @@ def ask(who: Someone, door: Door, customer: Customer, ids: dict[str, str]) -> An
 def readable(victim: Customer, ids: dict[str, str], body: bytes) -> list[str]:
     """What of the victim stands in an answer, in any spelling; also what they bought and when."""
     wanted = {**victim.private, "id": victim.id, "product": ids["product_id"]}
-    return [
-        f"{label} as {spelling}"
-        for label, value in wanted.items()
-        for spelling, needle in spellings(value).items()
-        if needle.lower() in body.lower()
-    ]
+    return [f"{label} as {spelling}" for label, spelling in search_for(wanted).text(body)]
 
 
 def shape(answer: Answer) -> tuple[Any, ...]:

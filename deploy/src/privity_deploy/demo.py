@@ -19,7 +19,7 @@ import httpx
 from privity_deploy import presence
 from privity_deploy.client import Person, Refused, eventually, new_key, open_account, sign_in
 from privity_deploy.raw_places import RawPlaces, raw_places
-from privity_deploy.raw_search import search
+from privity_deploy.raw_search import RawSearch, search
 from privity_deploy.seed import SAMPLE, SAMPLE_PASSWORD, Shop, seed
 from privity_deploy.stack import lent_stack
 from privity_postgres import for_driver
@@ -199,11 +199,11 @@ def _search(running: presence.Running, story: Story) -> int:
     story.step("Everything that lies on the disk is searched for her")
     began = time.monotonic()
     with _places(running) as found:
-        hits = list(search(found.files, WANTED))
-        size = sum(path.stat().st_size for path in found.files if path.exists())
+        finder = RawSearch(WANTED)
+        hits = list(finder.files(found.files))
         story.say(
-            f"{len(found.files)} {found.words}, {size / 1e6:.0f} MB, in every spelling an encoder "
-            f"would make: {len(hits)} hits ({time.monotonic() - began:.1f} s)."
+            f"{finder.seen.files} {found.words}; {finder.seen.size / 1e6:.0f} MB, in every "
+            f"spelling an encoder would make: {len(hits)} hits ({time.monotonic() - began:.1f} s)."
         )
     for hit in hits[:10]:
         story.say(f"FOUND {hit.value} as {hit.spelling} in {hit.path.name} at {hit.offset}")

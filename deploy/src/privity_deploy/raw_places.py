@@ -20,19 +20,43 @@ class RawPlaces:
 
 
 async def raw_places(running: Running, scratch: Path) -> RawPlaces:
-    """`scratch` takes the copies of tables; whoever lends it removes it."""
-    logs = Path(running.logs_dir)
-    data = await _data_directory(running)
-    if data is not None:
-        return RawPlaces(files_below(logs, data), "files of heap, WAL and logs")
+    """`scratch` takes the copies of tables; whoever lends it removes it.
+
+    Tables are copied out as well where the files can be read: long values lie compressed there.
+    """
+    # All that the shop has on this machine: logs, spools, secrets, and usually the server's home.
+    folders = [scratch, Path(running.logs_dir).parents[1]]
     for database in running.databases.values():
         await _copy_tables(
             for_driver(running.admin_url, database=database), f"{scratch}/{database}"
         )
-    return RawPlaces(
-        files_below(logs, scratch),
-        "tables and logs (the server's own files are out of reach for us)",
-    )
+    await _copy_activity(running, scratch)
+    data = await _data_directory(running)
+    if data is None:
+        words = "tables and logs (the server's own files are out of reach for us)"
+        return RawPlaces(files_below(*folders), words)
+    # The server's own log is beside the data of a server that we started.
+    home = data.parent if running.postgres_data_dir else data
+    if not home.is_relative_to(folders[-1]):
+        folders.append(home)
+    return RawPlaces(files_below(*folders), "files: heap, WAL, logs, spools, tables read out")
+
+
+async def _copy_activity(running: Running, scratch: Path) -> None:
+    """What the server shows of statements, to whoever may see everybody's."""
+    connection = await asyncpg.connect(for_driver(running.admin_url))
+    try:
+        views = await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relkind = 'v' AND relname = ANY($1)",
+            ["pg_stat_activity", "pg_stat_statements", "pg_prepared_xacts", "pg_settings"],
+        )
+        for view in views:
+            await connection.copy_from_query(
+                f'SELECT * FROM "{view["relname"]}"',  # noqa: S608  # one of the names above
+                output=scratch / view["relname"],
+            )
+    finally:
+        await connection.close()
 
 
 async def _data_directory(running: Running) -> Path | None:
@@ -55,9 +79,11 @@ def _is_local(running: Running) -> bool:
 async def _copy_tables(url: str, start_of_name: str) -> None:
     connection = await asyncpg.connect(url)
     try:
+        # Of a partitioned table, its parts.
         tables = await connection.fetch(
-            "SELECT schemaname, tablename FROM pg_tables"
-            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+            "SELECT nspname, relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace"
+            " WHERE relkind IN ('r', 'm') AND nspname NOT IN ('pg_catalog', 'information_schema')"
+            " AND nspname NOT LIKE 'pg_toast%'"
         )
         for schema, table in tables:
             await connection.copy_from_table(

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from privity_postgres.testing import DatabaseUrls
 from privity_transparency import plans
@@ -124,6 +126,19 @@ async def _apart(arguments: list[str]) -> int:
     import asyncio
 
     return await asyncio.to_thread(main, arguments)
+
+
+def test_a_public_keys_file_is_written_as_logs_and_witnesses_name_theirs(
+    made: MadeLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for signer, more in ((made.log, []), (made.witness, ["--witness"])):
+        public = Ed25519PublicKey.from_public_bytes(signer.verifier.public)
+        file = tmp_path / "key.pub"
+        file.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+        assert main(["key", signer.name, str(file), *more]) == VERIFIED
+
+        assert capsys.readouterr().out == f"{signer.verifier}\n"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """`audit verify`: checks a bundle, an export or a database against keys that you bring yourself.
 
+`audit key` writes a public key's file in the form in which logs and witnesses name theirs.
+
 Exit codes: 0 everything is as it was signed; 1 something is not; 2 the question could not be
 understood; 3 what should be checked could not be read.
 """
@@ -21,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from privity_transparency.encoding import Malformed, from_base64
-from privity_transparency.note import NotSigned, VerifierKey
+from privity_transparency.note import COSIGNATURE, ED25519, NotSigned, VerifierKey
 from privity_transparency.verifier import bundle, database, export
 from privity_transparency.verifier.findings import Report
 from privity_transparency.verifier.heads import Trust
@@ -33,6 +35,10 @@ _SHOWN = 50
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
+    if given.what == "key":
+        kind = COSIGNATURE if given.witness else ED25519
+        sys.stdout.write(f"{VerifierKey(given.name, kind, given.file)}\n")
+        return VERIFIED
     began = time.monotonic()
     try:
         report = _verified(given)
@@ -131,9 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="audit", description="Checks the audit log without asking anybody."
     )
-    verify = parser.add_subparsers(required=True).add_parser(
-        "verify", help="check a bundle, an export or a database"
-    )
+    commands = parser.add_subparsers(required=True)
+    verify = commands.add_parser("verify", help="check a bundle, an export or a database")
+    key = commands.add_parser("key", help="a public key's file as a verifier key")
+    key.set_defaults(what="key")
+    key.add_argument("name", help="of the log or the witness")
+    key.add_argument("file", type=_identity, help="PEM, or the key itself in base 64")
+    key.add_argument("--witness", action="store_true", help="it cosigns")
     kinds = verify.add_subparsers(dest="what", required=True)
     one = kinds.add_parser("bundle", help="one record with its proof (.tlog-proof)")
     one.add_argument("file", type=Path)

@@ -10,7 +10,7 @@ import json
 import secrets
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -37,6 +37,7 @@ class Door:
     takes: Json | None
     gives: Json | None
     idempotent: bool
+    queries: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -66,6 +67,8 @@ class Request:
     path: str
     body: Json | None = None
     headers: Mapping[str, str] | None = None
+    role: str = ""
+    purpose: str = ""
 
 
 def doors(published: Json) -> list[Door]:
@@ -75,7 +78,8 @@ def doors(published: Json) -> list[Door]:
         for method, operation in operations.items():
             if OWN in operation["tags"]:
                 continue
-            headers = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "header"]
+            parameters = operation.get("parameters", ())
+            headers = [p["name"] for p in parameters if p["in"] == "header"]
             found.append(
                 Door(
                     method=method.upper(),
@@ -84,6 +88,7 @@ def doors(published: Json) -> list[Door]:
                     takes=_schema(operation.get("requestBody")),
                     gives=_schema(operation["responses"].get("2XX")),
                     idempotent="Idempotency-Key" in headers,
+                    queries=frozenset(p["name"] for p in parameters if p["in"] == "query"),
                 )
             )
     return found
@@ -143,24 +148,37 @@ def requests(
         if not policy().serves(door.purposes, purpose):
             continue
         label = f"{role} for {purpose}"
-        match policy().kind_of(role):
-            case "customer":
-                yield _request(door, customer.who, label, customer, ids)
-            case "visitor":
-                yield _request(door, Someone(customer.who.url), label, customer, ids)
-            case "service":
-                for name in SERVICES:
-                    yield _request(door, services[name], name, customer, ids)
-            case "staff":
-                username = usernames()[role]
-                work = work_for(purpose, username, ids, listing="{" not in door.path)
-                if work is not None:
-                    case_id = case_for(purpose, username, ids) or ids["case_id"]
-                    theirs = {**ids, "case_id": case_id}
-                    who = staff.young_grant(username, purpose, work)
-                    yield _request(door, who, label, customer, theirs)
-            case _:
-                continue  # partners hold no token: they sign what they report, at their own door
+        for name, who, theirs in _askers(door, (purpose, role), customer, ids, staff, services):
+            made = _request(door, who, name or label, customer, theirs)
+            yield replace(made, role=role, purpose=purpose)
+
+
+def _askers(
+    door: Door,
+    row: tuple[str, str],
+    customer: Customer,
+    ids: Mapping[str, str],
+    staff: Staff,
+    services: Services,
+) -> Iterator[tuple[str | None, Someone, Mapping[str, str]]]:
+    purpose, role = row
+    match policy().kind_of(role):
+        case "customer":
+            yield None, customer.who, ids
+        case "visitor":
+            yield None, Someone(customer.who.url), ids
+        case "service":
+            for name in SERVICES:
+                yield name, services[name], ids
+        case "staff":
+            username = usernames()[role]
+            work = work_for(purpose, username, ids, listing="{" not in door.path)
+            if work is not None:
+                case_id = case_for(purpose, username, ids) or ids["case_id"]
+                who = staff.young_grant(username, purpose, work)
+                yield None, who, {**ids, "case_id": case_id}
+        case _:
+            return  # partners hold no token: they sign what they report, at their own door
 
 
 class Services(dict[str, Someone]):

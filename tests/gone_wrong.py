@@ -5,6 +5,7 @@ Run as one process in their place, behind a gateway of its own. A file says how 
 `victim`   customers takes everyone for this person
 `claims`   every answer says that the victim's rows are the caller's
 `answers`  what is answered at a path, whatever was asked
+`adds`     members that every object of every answer has besides its own
 """
 
 from __future__ import annotations
@@ -76,7 +77,13 @@ class GoneWrong:
             scope = {**scope, "headers": _replaced(scope["headers"], victim)}
         if how.get("claims"):
             send = _claimed(send, victim, caller)
-        await self._services.get(name, self._services["orders"])(scope, receive, send)
+        service = self._services.get(name, self._services["orders"])
+        if how.get("adds"):
+            talkative = _Talkative(how["adds"], send)
+            await service(scope, receive, talkative.hear)
+            await talkative.say()
+            return
+        await service(scope, receive, send)
 
     async def _live(self, receive: Any, send: Send) -> None:
         await receive()
@@ -91,6 +98,35 @@ class GoneWrong:
             for app in self._services.values():
                 await running.enter_async_context(app.router.lifespan_context(app))
             yield
+
+
+class _Talkative:
+    """Says what it heard, with members added to each object."""
+
+    def __init__(self, adds: dict[str, Any], send: Send) -> None:
+        self._adds = adds
+        self._send = send
+        self._start: dict[str, Any] = {}
+        self._body = b""
+
+    async def hear(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+        else:
+            self._body += message.get("body", b"")
+
+    async def say(self) -> None:
+        body = json.dumps(self._more(json.loads(self._body))).encode() if self._body else b""
+        kept = [(n, v) for n, v in self._start["headers"] if n.lower() != b"content-length"]
+        await self._send(
+            {**self._start, "headers": [*kept, (b"content-length", b"%d" % len(body))]}
+        )
+        await self._send({"type": "http.response.body", "body": body})
+
+    def _more(self, node: Any) -> Any:
+        if isinstance(node, dict):
+            return {**self._adds, **{name: self._more(value) for name, value in node.items()}}
+        return [self._more(entry) for entry in node] if isinstance(node, list) else node
 
 
 def _replaced(headers: list[tuple[bytes, bytes]], victim: bytes) -> list[tuple[bytes, bytes]]:

@@ -66,6 +66,14 @@ COMPONENTS: dict[str, Any] = {
 }
 
 
+_TOKEN: dict[str, Any] = {
+    "access_token": {"type": "string"},
+    "token_type": {"const": "Bearer"},
+    "expires_in": {"type": "integer"},
+}
+"""What the gateway adds where a session begins or goes on."""
+
+
 def document(
     routes: Iterable[Route],
     *,
@@ -134,6 +142,8 @@ def given(route: Route) -> dict[str, Any]:
     if schema.get("type") == "object":
         privacy = {"$ref": "#/components/schemas/Privacy"}
         schema["properties"] = {**schema.get("properties", {}), "privacy": privacy}
+        if route.answers == "session":
+            schema["properties"] |= _TOKEN
         # Which members come depends on the purpose: what is withheld is absent.
         schema.pop("required", None)
     return schema

@@ -4,6 +4,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -17,13 +18,21 @@ PATTERN = re.compile(rf"[a-z]{{3}}_{BODY}")
 
 # Two characters at a time: an id is minted for each request and each record.
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
-_SHIFTS = range(120, -10, -10)
+_VERSION, _VARIANT = 0xF << 76, 0x3 << 62
 
 
 def encode(raw: bytes) -> str:
     """26 characters for 16 bytes."""
-    number = int.from_bytes(raw, "big")
-    return "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
+    return _encoded(int.from_bytes(raw, "big"), pairs=13)
+
+
+def _encoded(number: int, *, pairs: int) -> str:
+    return "".join([_PAIRS[(number >> 10 * at) & 1023] for at in range(pairs - 1, -1, -1)])
+
+
+@lru_cache(maxsize=4)
+def _moment(milliseconds: int) -> str:
+    return _encoded(milliseconds, pairs=5)
 
 
 def mint(
@@ -33,10 +42,13 @@ def mint(
     entropy: Callable[[int], bytes] = os.urandom,
 ) -> str:
     """A fresh id, laid out as a UUID of version 7 (RFC 9562, section 5.7)."""
-    raw = bytearray(int(clock() * 1000).to_bytes(6, "big") + entropy(10))
-    raw[6] = (raw[6] & 0x0F) | 0x70
-    raw[8] = (raw[8] & 0x3F) | 0x80
-    return f"{prefix}_{encode(bytes(raw))}"
+    n = int.from_bytes(entropy(10), "big") & ~(_VERSION | _VARIANT) | 0x7 << 76 | 0x2 << 62
+    p = _PAIRS
+    return (
+        f"{prefix}_{_moment(int(clock() * 1000) & 0xFFFFFFFFFFFF)}"
+        f"{p[n >> 70]}{p[n >> 60 & 1023]}{p[n >> 50 & 1023]}{p[n >> 40 & 1023]}"
+        f"{p[n >> 30 & 1023]}{p[n >> 20 & 1023]}{p[n >> 10 & 1023]}{p[n & 1023]}"
+    )
 
 
 def is_id(text: str, prefix: str | None = None) -> bool:

@@ -30,6 +30,7 @@ from privacy_gateway.api.arrival import (
     read_head,
 )
 from privacy_gateway.api.cors import Cors
+from privacy_gateway.api.deadlines import Deadlines
 from privity_rest import NotAllowed, Refusal, Unavailable, problems
 
 Message = MutableMapping[str, Any]
@@ -62,6 +63,7 @@ class Edge:
         self._app = app
         self._cors = cors
         self._limits = limits or Limits()
+        self.deadlines = Deadlines(self._limits.answer_seconds)
         self._protection: Headers = [
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
@@ -108,14 +110,16 @@ class Edge:
             raise MethodNotAllowed
         if expects_body(arrival, method, limits, form=form):
             arrival.body = await self._read_body(receive)
+        answer.deadline = deadline = self.deadlines.begin()
         try:
-            async with asyncio.timeout(limits.answer_seconds) as deadline:
-                answer.deadline = deadline
+            async with deadline:
                 await self._app(scope, _replayed(arrival.body, receive), answer.send)
         except TimeoutError:
             if not deadline.expired():
                 raise
             raise AnswerTooSlow from None
+        finally:
+            self.deadlines.end(deadline)
 
     async def _preflight(self, arrival: Arrival, answer: "_Answer") -> None:
         if not self._cors.allows(arrival.headers.get(b"origin")):
@@ -169,7 +173,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers: Headers = [(name.lower(), value) for name, value in message["headers"]]
-            if self._is_bare_error(message["status"], headers):
+            if self.status >= 400 and self._is_bare_error(headers):
                 self._replaced = [pair for pair in headers if pair[0] in _KEPT_FROM_ERRORS]
                 return
             message["headers"] = self._complete(headers)
@@ -178,13 +182,12 @@ class _Answer:
                 await self._replace(self._replaced)
             return
         await self._send(message)
-        if message.get("more_body") and self.deadline and not self.deadline.expired():
+        if message.get("more_body") and self.deadline:
             # Long answers may take as long as they keep coming and the client keeps reading.
-            limit = asyncio.get_running_loop().time() + self._edge._limits.answer_seconds
-            self.deadline.reschedule(limit)
+            self._edge.deadlines.extend(self.deadline)
 
-    def _is_bare_error(self, status: int, headers: Headers) -> bool:
-        if status < 400 or self._scope["path"] in FORM_PATHS:
+    def _is_bare_error(self, headers: Headers) -> bool:
+        if self._scope["path"] in FORM_PATHS:
             return False
         return not any(
             name == b"content-type" and value.startswith(_PROBLEM) for name, value in headers

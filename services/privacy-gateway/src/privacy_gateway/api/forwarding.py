@@ -3,7 +3,6 @@
 Pure ASGI: this is the path that every read of the shop takes.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
@@ -13,6 +12,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from privacy_gateway.api.arrival import Arrival, MethodNotAllowed
+from privacy_gateway.api.deadlines import Deadlines
 from privacy_gateway.clients.services import Services, UpstreamAnswer
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.contracts.table import Match
@@ -83,6 +83,7 @@ class Forwarding:
         self._publications = Publications(services)
         self._audit = audit
         self._sessions = sessions
+        self._reading, self._writing = Deadlines(READ_SECONDS), Deadlines(WRITE_SECONDS)
 
     def serves_visitors(self, match: Match) -> bool:
         policy = self._contracts.current.policy
@@ -105,12 +106,15 @@ class Forwarding:
             contracts=self._contracts.current,
             idempotency_key=_idempotency_key(arrival.headers),
         )
-        seconds = READ_SECONDS if match.route.method == "GET" else WRITE_SECONDS
+        deadlines = self._reading if match.route.method == "GET" else self._writing
+        deadline = deadlines.begin()
         try:
-            async with asyncio.timeout(seconds):
+            async with deadline:
                 status, content = await self._exchange(journey, scope, arrival.body)
         except TimeoutError:
             raise TookTooLong("no answer in time") from None
+        finally:
+            deadlines.end(deadline)
         await _send(send, status, content)
 
     async def _exchange(

@@ -3,9 +3,10 @@
 A gap in the policy, a contract that does not fit it, or a missing setting stops the start here.
 """
 
+import gc
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,19 @@ def _app(parts: Parts) -> FastAPI:
     return app
 
 
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """What lives as long as the process is not looked through for garbage again and again, and a
+    request's own does not start a search."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    yield
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
+
+
 def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
     settings = parts.settings
 
@@ -206,6 +220,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
                 await staff_file.apply(parts.database, entries, parts.passwords, clock=time.time)
             await running.enter_async_context(parts.revocations.following())
             await running.enter_async_context(parts.telling.following())
+            running.enter_context(_seldom_collected())
             yield
 
     return lifespan

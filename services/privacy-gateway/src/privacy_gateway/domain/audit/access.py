@@ -34,7 +34,7 @@ class FieldAccess(NamedTuple):
     decision: FieldDecision
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # frozen it costs four times as much to make
 class Access:
     """Ids go in as they are; the leaf that is stored holds tags in their place.
 

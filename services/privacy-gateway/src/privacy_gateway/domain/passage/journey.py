@@ -9,7 +9,7 @@ from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.tokens.caller import Caller
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Journey:
     caller: Caller
     route: Route

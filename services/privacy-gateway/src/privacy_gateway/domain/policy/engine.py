@@ -24,6 +24,7 @@ class Policy:
             name: rule.retention_class for name, rule in file.categories.items()
         }
         self._clauses = {name: purpose.clauses for name, purpose in file.purposes.items()}
+        self._consents = {name: self._needed(name) for name in file.purposes}
 
     def may(self, role: str, purpose: str) -> bool:
         return (purpose, role) in self._tables
@@ -68,6 +69,9 @@ class Policy:
 
     def consents(self, purpose: str) -> tuple[str, ...]:
         """The consents without which a person's data is not given for this purpose."""
+        return self._consents.get(purpose, ())
+
+    def _needed(self, purpose: str) -> tuple[str, ...]:
         named = (self.file.purposes[each].needs_consent for each in self._line(purpose))
         return tuple(sorted({each for each in named if each is not None}))
 

@@ -58,3 +58,4 @@ bench: setup
 torture: setup
 	@PRIVITY_DISPATCHES=200 $(BIN)/pytest --timeout=1800 tests/test_adapter_killed.py
 	@PRIVITY_TAMPERING=whole PRIVITY_RECORDS=1000000 PRIVITY_SIGNER_KILLS=100 $(BIN)/pytest --timeout=3600 libs/transparency services/audit-log
+	@PRIVITY_DEATHS=1 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/deletion/test_run.py

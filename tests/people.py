@@ -356,6 +356,11 @@ class Carrier:
             found.setdefault(delivery["payload"]["shipment"], []).append(delivery)
         return found
 
+    def purges(self, shipment: str) -> list[dict[str, Any]]:
+        """What it was told to purge of this shipment."""
+        told = self._client.get("/deliveries").json()["purges"]
+        return [each for each in told if each["shipment"] == shipment]
+
     @contextmanager
     def behaving(self, **how: Any) -> Iterator[None]:
         self._client.put("/behaviour", json=how).raise_for_status()

@@ -26,6 +26,7 @@ SHOP_WIDE = frozenset(
         "case_assignment",
         "case_management",
         "catalogue_management",
+        "deletion_oversight",
         "partner_management",
         "staff_administration",
     }

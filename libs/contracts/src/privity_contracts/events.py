@@ -11,6 +11,8 @@ from privity_contracts.model import Contract
 EventType = Annotated[
     Literal[
         "order.packed",
+        "order.delivered",
+        "order.returned",
         "order.cancelled",
         "shipment.announced",
         "shipment.handed_over",
@@ -20,6 +22,8 @@ EventType = Annotated[
         "shipment.delivered",
         "shipment.failed",
         "shipment.returned",
+        "account.active",
+        "account.closed",
         "case.assigned",
         "case.handed_over",
         "case.closed",

@@ -1,6 +1,14 @@
 """How a service speaks HTTP: callers, refusals, problem documents, the way to the gateway."""
 
-from privity_rest.caller import AnyCaller, Caller, Customer, Partner, ServiceCaller, Staff
+from privity_rest.caller import (
+    AnyCaller,
+    Caller,
+    Customer,
+    GatewayItself,
+    Partner,
+    ServiceCaller,
+    Staff,
+)
 from privity_rest.gateway import Answer, GatewayClient, GatewayUnavailable
 from privity_rest.refusals import (
     Conflict,
@@ -22,6 +30,7 @@ __all__ = [
     "Conflict",
     "Customer",
     "GatewayClient",
+    "GatewayItself",
     "GatewayUnavailable",
     "Malformed",
     "NotAllowed",

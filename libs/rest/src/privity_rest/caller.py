@@ -90,6 +90,12 @@ def _service(who: AnyCaller) -> Caller:
     return who
 
 
+def _gateway(who: AnyCaller) -> Caller:
+    if who.kind != "service" or who.actor != "svc_privacy-gateway":
+        raise NotAllowed("for the gateway itself")
+    return who
+
+
 def _partner(who: AnyCaller) -> Caller:
     if who.kind != "partner":
         raise NotAllowed("for partners only")
@@ -99,4 +105,5 @@ def _partner(who: AnyCaller) -> Caller:
 Customer = Annotated[Caller, Depends(_customer)]
 Staff = Annotated[Caller, Depends(_staff)]
 ServiceCaller = Annotated[Caller, Depends(_service)]
+GatewayItself = Annotated[Caller, Depends(_gateway)]
 Partner = Annotated[Caller, Depends(_partner)]

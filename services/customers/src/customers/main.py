@@ -15,6 +15,7 @@ from customers.api import (
     cases,
     consents,
     customers,
+    holdings,
     newsletter,
     objections,
     password,
@@ -47,6 +48,7 @@ RESOURCES = (
     objections,
     consents,
     customers,
+    holdings,
     newsletter,
 )
 

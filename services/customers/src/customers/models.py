@@ -110,6 +110,7 @@ class Account(Base):
     password_hash: Mapped[str]
     created_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
+    active_at: Mapped[datetime | None]  # as others were last told
 
 
 class Registration(Base):

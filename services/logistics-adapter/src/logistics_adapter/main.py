@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from logistics_adapter import consumers
-from logistics_adapter.api import carrier_routes, events, shipments, tracking_events
+from logistics_adapter.api import carrier_routes, events, holdings, shipments, tracking_events
 from logistics_adapter.consumers import Clock
 from logistics_adapter.domain.dispatch import DISPATCH
 from logistics_adapter.settings import Settings
@@ -48,7 +48,7 @@ def _application(settings: Settings | None, clock: Clock) -> FastAPI:
         inbound_key_file=settings.inbound_key_file if settings else None,
         lifespan=lifespan,
     )
-    for resource in (shipments, carrier_routes, tracking_events, events):
+    for resource in (shipments, carrier_routes, tracking_events, events, holdings):
         app.include_router(resource.router)
     return app
 

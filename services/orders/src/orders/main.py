@@ -8,7 +8,16 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from orders.api import deliveries, events, fulfilment, orders, payments, products, searches
+from orders.api import (
+    deliveries,
+    events,
+    fulfilment,
+    holdings,
+    orders,
+    payments,
+    products,
+    searches,
+)
 from orders.clients.payment_provider import PaymentProvider
 from orders.clients.sandbox import Sandbox
 from orders.clients.stripe import Stripe
@@ -47,7 +56,16 @@ def _assemble(settings: Settings | None) -> FastAPI:
         inbound_key_file=settings.inbound_key_file if settings else None,
         lifespan=lifespan,
     )
-    for resource in (products, orders, deliveries, payments, fulfilment, searches, events):
+    for resource in (
+        products,
+        orders,
+        deliveries,
+        payments,
+        fulfilment,
+        searches,
+        events,
+        holdings,
+    ):
         app.include_router(resource.router)
     return app
 

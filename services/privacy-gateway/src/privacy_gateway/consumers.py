@@ -4,14 +4,19 @@ there is to do.
 The same event twice changes nothing that the first did not.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 from privacy_gateway.domain.budget import volume
+from privacy_gateway.domain.deletion import asking, partners, run
+from privacy_gateway.domain.deletion.means import Means
+from privacy_gateway.domain.retention import clocks
+from privacy_gateway.domain.retention import sweep as sweeping
 from privacy_gateway.domain.tokens.revocation import Revocations
 from privity_contracts import ids
 from privity_contracts.events import Event
-from privity_database import Database
+from privity_jobs import Handler, Job, Retry
 from privity_rest import Unprocessable
 
 NAME: Final = "privacy-gateway"
@@ -27,15 +32,45 @@ class NoCase(Unprocessable):
     code, title = "no_case_named", "The event names no case"
 
 
-async def receive(
-    event: Event, *, revocations: Revocations, database: Database, now: datetime
-) -> None:
+# A deletion is not given up: it goes on when what it waits for is there again.
+RETRIES: Final[Mapping[str, Retry]] = {
+    asking.RUN: Retry(first=2, cap=3600, attempts=100_000),
+    partners.PURGE: Retry(first=5, cap=3600, attempts=100_000),
+    sweeping.SWEEP: Retry(first=60, cap=3600, attempts=100_000),
+}
+
+
+async def receive(event: Event, *, means: Means, now: datetime) -> None:
     """Raises NoCase."""
     if event.type in ENDS_GRANTS:
-        await _end_grants(event, revocations, now)
-    elif event.type == "order.packed":
-        async with database.transaction() as tx:
+        await _end_grants(event, means.revocations, now)
+    async with means.database.transaction() as tx:
+        if event.type == "order.packed":
             await volume.count(tx, event, now=now)
+        await clocks.hear(tx, event, file=means.policy.file, vault=means.vault)
+
+
+def handlers(means: Means) -> Mapping[str, Handler]:
+    """Jobs in, by their kind."""
+
+    async def delete(job: Job) -> None:
+        await run.run(job.payload["deletion_id"], by=means)
+
+    async def purge(job: Job) -> None:
+        await partners.tell(
+            job.payload["purge_id"],
+            database=means.database,
+            keks=means.keks,
+            webhooks=means.webhooks,
+            now=means.clock(),
+        )
+
+    async def sweep(job: Job) -> None:
+        async with means.database.transaction() as tx:
+            await sweeping.schedule(tx, now=means.clock())
+        await sweeping.sweep(means)
+
+    return {asking.RUN: delete, partners.PURGE: purge, sweeping.SWEEP: sweep}
 
 
 async def _end_grants(event: Event, revocations: Revocations, now: datetime) -> None:

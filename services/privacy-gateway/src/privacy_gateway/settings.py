@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     keys_migration_database_url: SecretStr
     audit_database_url: SecretStr
     audit_migration_database_url: SecretStr
+    # What was deleted. Apart from everything that a backup holds.
+    journal_database_url: SecretStr
+    journal_migration_database_url: SecretStr
     secrets_dir: Path
     # The first one wraps data keys, the others still unwrap; see docs/keys.md.
     key_encryption: tuple[KeyPlace, ...] = (KeyPlace(),)

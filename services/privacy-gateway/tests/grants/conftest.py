@@ -60,6 +60,7 @@ def databases(make_database):
         "": make_database("grants_gateway"),
         "keys_": make_database("grants_keys"),
         "audit_": make_database("grants_audit", grants="insert_select", apart=("log",)),
+        "journal_": make_database("grants_journal", grants="insert_select"),
     }
 
 
@@ -81,6 +82,7 @@ def secrets_dir(tmp_path_factory, audit_identity):
         "requests": "22" * 32,
         "token-signing.pem": pem,
         "audit-identity.pem": audit_identity,
+        "receipt-signing.pem": pem,
     }.items():
         path = folder / name
         path.touch(mode=0o600)

@@ -158,6 +158,16 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
         "categories.user.contact.address.street.class",
         "delivery has no retention rule",
     ),
+    "a retention clock that nothing sets going": (
+        lambda f: f["retention"]["books"].update(clock="order_eaten"),
+        "retention.books.clock",
+        "order_eaten is no clock",
+    ),
+    "a clock whose event never comes": (
+        lambda f: f["clocks"]["case_closed"].append("case.assigned"),
+        "clocks.case_closed",
+        "case.assigned never reaches the gateway",
+    ),
     "personal data outside retention": (
         lambda f: f["categories"]["user.name"].update({"class": "none"}),
         "categories.user.name.class",

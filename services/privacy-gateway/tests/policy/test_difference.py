@@ -70,8 +70,12 @@ def test_nothing_changes_between_a_version_and_itself(changes) -> None:
         (
             lambda f: f["retention"]["delivery"].update(keep="P30D"),
             "other",
-            "delivery is kept for 30 days after order_delivered (before: 90 days after"
-            " order_delivered)",
+            "delivery is kept for 30 days after order_ended (before: 90 days after order_ended)",
+        ),
+        (
+            lambda f: f["retention"]["books"]["countries"]["DE"].update(keep="P9Y"),
+            "other",
+            "retention.books.countries.DE.keep: P9Y (before: P8Y)",
         ),
         (
             lambda f: f["notice"]["clauses"].update({"C7.1": "Write to us."}),
@@ -94,8 +98,9 @@ def test_nothing_changes_between_a_version_and_itself(changes) -> None:
         (
             lambda f: f["trust"]["orders"]["publishes"].append("order.eaten"),
             "other",
-            "trust.orders.publishes: order.packed, order.cancelled, order.eaten"
-            " (before: order.packed, order.cancelled)",
+            "trust.orders.publishes: order.packed, order.delivered, order.returned,"
+            " order.cancelled, order.eaten (before: order.packed, order.delivered,"
+            " order.returned, order.cancelled)",
         ),
     ],
 )

@@ -16,7 +16,13 @@ from starlette.types import ASGIApp
 from standins.carrier import misbehaviour, tracking
 from standins.carrier.identity import Identity, from_environment
 from standins.carrier.misbehaviour import Behaviour, SocketInReach
-from standins.carrier.reception import Delivery, NotAccepted, ShipmentId, open_delivery
+from standins.carrier.reception import (
+    Delivery,
+    NotAccepted,
+    PurgeRequest,
+    ShipmentId,
+    open_message,
+)
 
 LARGEST = 64 * 1024
 
@@ -48,6 +54,7 @@ class Carrier:
     client: httpx.AsyncClient
     behaviour: Behaviour = field(default_factory=Behaviour)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
+    purges: dict[str, PurgeRequest] = field(default_factory=dict)
     reports: list[tracking.Report] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     journeys: set[asyncio.Task[None]] = field(default_factory=set)
@@ -61,7 +68,18 @@ class Carrier:
             self.behaviour = now.model_copy(update={"times": left} if left else calm)
         return now
 
-    def take(self, delivery: Delivery, behaviour: Behaviour) -> None:
+    def take(self, message: Delivery | PurgeRequest, behaviour: Behaviour) -> None:
+        if isinstance(message, PurgeRequest):
+            self._purge(message)
+        else:
+            self._deliver(message, behaviour)
+
+    def _purge(self, told: PurgeRequest) -> None:
+        """As it has signed: what this delivery said of a person goes."""
+        self.purges[told.id] = told
+        self.deliveries.pop(told.delivery, None)
+
+    def _deliver(self, delivery: Delivery, behaviour: Behaviour) -> None:
         known = self.deliveries.get(delivery.webhook_id)
         if known is not None:
             known.times_received += 1
@@ -111,13 +129,13 @@ def _add_webhook(app: FastAPI) -> None:
             if len(body) > LARGEST:
                 return Response(status_code=413)
         try:
-            delivery = open_delivery(bytes(body), request.headers, carrier.identity)
+            message = open_message(bytes(body), request.headers, carrier.identity)
         except NotAccepted as refusal:
             carrier.counts[refusal.code] += 1
             return JSONResponse({"code": refusal.code}, status_code=refusal.status)
         behaviour = carrier.behave()
         if behaviour.mode in misbehaviour.TAKES:
-            carrier.take(delivery, behaviour)
+            carrier.take(message, behaviour)
         return await misbehaviour.answer(request, behaviour)
 
     @app.api_route("/misdirected", methods=["GET", "POST"])
@@ -152,6 +170,7 @@ def _add_controls(app: FastAPI) -> None:
         carrier: Carrier = request.app.state.carrier
         return {
             "deliveries": [delivery.model_dump() for delivery in carrier.deliveries.values()],
+            "purges": [told.model_dump(mode="json") for told in carrier.purges.values()],
             "reports": [asdict(report) for report in carrier.reports],
             "counts": dict(carrier.counts),
         }
@@ -163,6 +182,7 @@ def _add_controls(app: FastAPI) -> None:
         for journey in carrier.journeys:
             journey.cancel()
         carrier.deliveries.clear()
+        carrier.purges.clear()
         carrier.reports.clear()
         carrier.counts.clear()
 

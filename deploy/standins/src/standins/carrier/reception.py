@@ -58,6 +58,14 @@ class DeliveryRequest(_Published):
     parcel: Parcel
 
 
+class PurgeRequest(_Published):
+    type: Literal["purge_request"]
+    id: Annotated[str, StringConstraints(pattern=r"^prg_[0-9a-hjkmnp-tv-z]{26}$")]
+    delivery: Annotated[str, StringConstraints(pattern=r"^dlv_[0-9a-hjkmnp-tv-z]{26}$")]
+    shipment: ShipmentId
+    purge_by: datetime
+
+
 class Delivery(BaseModel):
     """One delivery as the carrier keeps it. In the clear: it is the world outside."""
 
@@ -73,7 +81,9 @@ class Delivery(BaseModel):
         return str(self.payload["shipment"])
 
 
-def open_delivery(body: bytes, headers: Mapping[str, str], identity: Identity) -> Delivery:
+def open_message(
+    body: bytes, headers: Mapping[str, str], identity: Identity
+) -> Delivery | PurgeRequest:
     """Raises NotAccepted."""
     if identity.webhook_secret is None:
         raise NotAccepted(503, "no_secret_yet")
@@ -81,6 +91,8 @@ def open_delivery(body: bytes, headers: Mapping[str, str], identity: Identity) -
         message = Webhook(identity.webhook_secret).verify(body, dict(headers))
     except (WebhookVerificationError, ValueError):
         raise NotAccepted(401, "bad_signature") from None
+    if isinstance(message, dict) and message.get("type") == "purge_request":
+        return _purge_request(message, headers)
     encrypted = isinstance(message, dict) and "encrypted" in message
     if encrypted:
         message = _decrypted(message["encrypted"], identity)
@@ -97,6 +109,16 @@ def open_delivery(body: bytes, headers: Mapping[str, str], identity: Identity) -
         raw=body.decode(),
         payload=message,
     )
+
+
+def _purge_request(message: dict[str, Any], headers: Mapping[str, str]) -> PurgeRequest:
+    try:
+        request = PurgeRequest.model_validate(message)
+    except ValidationError:
+        raise NotAccepted(422, "not_as_published") from None
+    if request.id != headers["webhook-id"]:
+        raise NotAccepted(422, "ids_differ")
+    return request
 
 
 def _decrypted(token: str, identity: Identity) -> dict[str, Any]:

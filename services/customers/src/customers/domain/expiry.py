@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from customers.domain import attempts
+from customers.domain.account_announcement import announce_closed
 from customers.models import (
     Account,
     AccountState,
@@ -28,9 +29,9 @@ async def schedule(tx: AsyncSession, *, at: datetime) -> None:
 
 async def sweep(tx: AsyncSession, *, now: datetime) -> None:
     expired = select(Registration.account_id).where(Registration.expires_at <= now)
-    await tx.execute(
-        delete(Account).where(Account.state == AccountState.PENDING, Account.id.in_(expired))
-    )
+    pending = (Account.state == AccountState.PENDING, Account.id.in_(expired))
+    for account_id in await tx.scalars(delete(Account).where(*pending).returning(Account.id)):
+        announce_closed(tx, account_id, now=now)
     await tx.execute(delete(Registration).where(Registration.expires_at <= now))
     await tx.execute(delete(EmailChange).where(EmailChange.expires_at <= now))
     await tx.execute(delete(Session).where(_is_over(now)))

@@ -17,7 +17,8 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from customers.models import RefreshToken, Session
+from customers.domain.account_announcement import announce_active
+from customers.models import Account, RefreshToken, Session
 from privity_contracts import Secret
 from privity_contracts.ids import mint
 from privity_rest import Unauthenticated
@@ -78,6 +79,9 @@ async def rotate(tx: AsyncSession, presented: Secret, *, now: datetime) -> Opene
     session = await tx.scalar(select(Session).where(Session.id == session_id).with_for_update())
     if session is None or not _is_alive(session, now=now):
         raise SessionOver
+    account = await tx.get(Account, session.account_id)
+    if account is not None:
+        announce_active(tx, account, now=now)
     session.refreshed_at = now
     session.idle_until = min(now + IDLE_LIFE, session.ends_at)
     return _with_a_fresh_token(tx, session)

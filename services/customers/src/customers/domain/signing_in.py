@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from customers.domain import attempts, session
+from customers.domain.account_announcement import announce_active
 from customers.models import Account, AccountState
 from privity_contracts import BlindIndex
 from privity_rest import Unauthenticated
@@ -55,5 +56,6 @@ async def admit(
         raise SignInRefused
     if renewed_hash is not None:
         account.password_hash = renewed_hash
+    announce_active(tx, account, now=now)
     await attempts.forget(tx, attempts.signing_in(email_index))
     return await session.open_session(tx, account.id, now=now)

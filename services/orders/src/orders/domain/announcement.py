@@ -13,7 +13,7 @@ from privity_jobs import publish
 
 def announce(
     tx: AsyncSession,
-    what: Literal["order.packed", "order.cancelled"],
+    what: Literal["order.packed", "order.delivered", "order.returned", "order.cancelled"],
     order: Order,
     *,
     now: datetime,

@@ -6,6 +6,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from orders.domain import states
+from orders.domain.announcement import announce
 from orders.domain.states import Actor, Note, Party
 from orders.models import Order, ReceivedEvent, State
 from privity_contracts.events import Event
@@ -29,11 +30,16 @@ async def advance(tx: AsyncSession, order_id: str, to: State, *, now: datetime) 
     if order is None or not states.may_move(order.state, to, by=Party.CARRIER):
         return False
     states.move(tx, order, to, by=Party.CARRIER, actor=CARRIER, now=now)
+    if to is State.DELIVERED:
+        announce(tx, "order.delivered", order, now=now)
     return True
 
 
 async def note(tx: AsyncSession, order_id: str, what: Note, *, now: datetime) -> bool:
-    if await tx.get(Order, order_id, with_for_update=True) is None:
+    order = await tx.get(Order, order_id, with_for_update=True)
+    if order is None:
         return False
+    if what is Note.RETURNED:
+        announce(tx, "order.returned", order, now=now)
     states.remember(tx, order_id, what, actor=CARRIER, now=now)
     return True

@@ -41,10 +41,8 @@ async def pass_on(request: Request) -> dict[str, int]:
     consumers = policy.consumers(event.type)
     for consumer in consumers:
         if consumer == own.NAME:
-            held = request.app.state
-            await own.receive(
-                event, revocations=held.revocations, database=held.database, now=datetime.now(UTC)
-            )
+            means = request.app.state.deletion
+            await own.receive(event, means=means, now=datetime.now(UTC))
             continue
         answer = await services.send(
             consumer,

@@ -21,6 +21,7 @@ OPEN = (
     "/healthz",
     "/openapi.json",
     "/.well-known/",
+    "/v1/deletions/receipt",
     "/v1/partners/",
     "/v1/policy",
     "/v1/privacy/",

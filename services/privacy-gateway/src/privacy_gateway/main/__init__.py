@@ -19,16 +19,19 @@ from privacy_gateway.api import (
     audit_stream,
     break_glass,
     budgets,
+    deletions,
     directory,
     disclosures,
     events,
     grants,
     messages,
+    my_deletion,
     notice,
     partners,
     privacy,
     published,
     recipients,
+    retention,
     schemas,
     staff,
     support,
@@ -56,6 +59,7 @@ from privacy_gateway.domain.tokens.identity import Identities
 from privacy_gateway.domain.tokens.introspection import Introspection
 from privacy_gateway.domain.tokens.sessions import CustomerSessions
 from privacy_gateway.domain.work import Work
+from privacy_gateway.main import deletion
 from privacy_gateway.main.parts import Parts, build, provider_of
 from privacy_gateway.settings import Settings
 from privity_database import migrate
@@ -139,6 +143,7 @@ def _app(parts: Parts) -> FastAPI:
         audit=parts.audit,
         keks=parts.keks,
     )
+    app.state.deletion = deletion.build(parts)
     entrance = Entrance(
         database=parts.database,
         passwords=parts.passwords,
@@ -170,8 +175,8 @@ def _app(parts: Parts) -> FastAPI:
         grants.router(exchange=exchange, introspection=introspection, signer=parts.signer)
     )
     app.include_router(privacy.router(identities))
-    review = (accesses, audit, audit_stream, break_glass)
-    own = (*review, budgets, directory, disclosures, events, messages)
+    review = (accesses, audit, audit_stream, break_glass, deletions, retention)
+    own = (*review, budgets, directory, disclosures, events, messages, my_deletion)
     for routes in (*own, notice, partners, recipients, schemas, support):
         app.include_router(routes.router)
     return app
@@ -199,6 +204,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             "gateway": settings.migration_database_url,
             "keys": settings.keys_migration_database_url,
             "audit": settings.audit_migration_database_url,
+            "journal": settings.journal_migration_database_url,
         }
         for name, url in owners.items():
             await migrate(url.get_secret_value(), MIGRATIONS / name)
@@ -220,6 +226,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
                 await staff_file.apply(parts.database, entries, parts.passwords, clock=time.time)
             await running.enter_async_context(parts.revocations.following())
             await running.enter_async_context(parts.telling.following())
+            await running.enter_async_context(deletion.deleting(parts, app.state.deletion))
             running.enter_context(_seldom_collected())
             yield
 

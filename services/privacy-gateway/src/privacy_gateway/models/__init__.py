@@ -1,6 +1,6 @@
-"""Tables, in three databases: `Base` is the gateway's own (who works here, which tokens no longer
-count, recipients and what went to them), `KeyBase` the data keys, `AuditBase` the records. Keys
-and records have a database each, so that their backups and their roles can differ.
+"""Tables, in four databases: `Base` is the gateway's own (who works here, which tokens no longer
+count, recipients and what went to them), `KeyBase` the data keys, `AuditBase` the records,
+`JournalBase` what was deleted. They have a database each, so that backups and roles can differ.
 """
 
 from privacy_gateway.models.audit import (
@@ -21,10 +21,27 @@ from privacy_gateway.models.budgets import (
     CountedEvent,
     OrderVolume,
 )
-from privacy_gateway.models.databases import AuditBase, Base, KeyBase
+from privacy_gateway.models.databases import AuditBase, Base, JournalBase, KeyBase
+from privacy_gateway.models.deletions import (
+    Deletion,
+    JournalEntry,
+    KeyReplayMark,
+    PurgeRequest,
+    ReplayMark,
+)
 from privacy_gateway.models.keys import DataKeyRow, KeyHolder, KeyNotice
 from privacy_gateway.models.recipients import Agreement, Delivery, Message, Recipient, WebhookSecret
+from privacy_gateway.models.retention import (
+    LeftBehind,
+    LegalHold,
+    RetentionClock,
+    RetentionEnd,
+    Sweep,
+)
 from privacy_gateway.models.staff import Revocation, SignInAttempts, StaffMember
+from privity_jobs import schema
+
+schema.declare(Base.metadata)
 
 __all__ = [
     "Agreement",
@@ -37,21 +54,32 @@ __all__ = [
     "Checkpoint",
     "CountedEvent",
     "DataKeyRow",
+    "Deletion",
     "Delivery",
+    "JournalBase",
+    "JournalEntry",
     "KeyBase",
     "KeyHolder",
     "KeyNotice",
+    "KeyReplayMark",
+    "LeftBehind",
+    "LegalHold",
     "LogBatch",
     "Message",
     "OrderVolume",
     "Process",
+    "PurgeRequest",
     "Recipient",
     "Record",
+    "ReplayMark",
+    "RetentionClock",
+    "RetentionEnd",
     "Revocation",
     "Sequencing",
     "SignInAttempts",
     "SignedBatch",
     "StaffMember",
+    "Sweep",
     "TagOpening",
     "Tile",
     "WebhookSecret",

@@ -16,3 +16,7 @@ class KeyBase(DeclarativeBase):
 
 class AuditBase(DeclarativeBase):
     pass
+
+
+class JournalBase(DeclarativeBase):
+    pass

@@ -261,7 +261,7 @@ async def test_anyone_can_read_the_schemas(gateway) -> None:
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "application/schema+json"
         assert answer.json() == orjson.loads(schemas.document(path.rpartition("/")[2]))
-    assert len(listed) == 3
+    assert len(listed) == 4
 
 
 @pytest.mark.parametrize("name", ["nothing", "..", "delivery-request.v1.json", "%2e%2e"])

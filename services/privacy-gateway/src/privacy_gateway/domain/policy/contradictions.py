@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from privacy_gateway.domain.intake.normalise import VALIDATORS
 from privacy_gateway.domain.policy.actions import WITHIN, Action
 from privacy_gateway.domain.policy.dpv import PURPOSES
-from privacy_gateway.domain.policy.file import NOT_PERSONAL, WRITE_ONLY, CategoryRule, PolicyFile
+from privacy_gateway.domain.policy.file import (
+    NOT_PERSONAL,
+    WRITE_ONLY,
+    CategoryRule,
+    Counted,
+    PolicyFile,
+    Retention,
+)
 from privacy_gateway.domain.policy.gap import Gap, meant
 from privacy_gateway.domain.policy.generalise import COARSER
 from privacy_gateway.domain.policy.inheritance import Tables, forbidden, line_of, listed, tables
@@ -13,6 +20,7 @@ from privacy_gateway.domain.policy.limits import BREAK_GLASS
 from privacy_gateway.domain.policy.masks import MASKS
 
 PAYMENT = "user.payment"
+OWN = "privacy-gateway"
 
 
 def contradictions(file: PolicyFile) -> Iterator[Gap]:
@@ -26,6 +34,7 @@ def contradictions(file: PolicyFile) -> Iterator[Gap]:
     yield from _narrowing(file)
     yield from _shares(file)
     yield from _trust(file)
+    yield from _retention(file)
 
 
 def _categories(file: PolicyFile, yielded: Tables) -> Iterator[Gap]:
@@ -250,3 +259,26 @@ def _trust(file: PolicyFile) -> Iterator[Gap]:
             if event not in published:
                 do = meant(event, published, "let its service publish it")
                 yield Gap(("trust", service, "consumes"), f"nobody publishes {event}", do)
+
+
+def _retention(file: PolicyFile) -> Iterator[Gap]:
+    heard = file.trust[OWN].consumes if OWN in file.trust else ()
+    for clock, events in file.clocks.items():
+        for event in events:
+            if event not in heard:
+                says = f"{event} never reaches the gateway"
+                yield Gap(("clocks", clock), says, f"let {OWN} consume it under trust")
+    for name, rule in file.retention.items():
+        for place, counted in _counted(("retention", name), rule):
+            if counted.clock not in file.clocks:
+                do = meant(counted.clock, file.clocks, "write it under clocks")
+                yield Gap((*place, "clock"), f"{counted.clock} is no clock", do)
+
+
+def _counted(place: tuple[str, ...], rule: Counted) -> Iterator[tuple[tuple[str, ...], Counted]]:
+    yield place, rule
+    if rule.or_after is not None:
+        yield from _counted((*place, "or"), rule.or_after)
+    if isinstance(rule, Retention):
+        for scope, other in rule.elsewhere.items():
+            yield from _counted((*place, "in", scope), other)

@@ -86,6 +86,11 @@ def _retention(old: PolicyFile, new: PolicyFile) -> Iterator[Change]:
         if after is None:
             yield Change("retention", "other", f"there is no class {name} any more")
             continue
+        if before is not None and (before.keep, before.clock) == (after.keep, after.clock):
+            was_, now = (rule.model_dump(mode="json", by_alias=True) for rule in (before, after))
+            for place, one, two in _unlike(f"retention.{name}", was_, now):
+                yield Change("retention", "other", f"{place}: {_said(two)} (before: {_said(one)})")
+            continue
         kept = f"{words.duration(after.keep)} after {after.clock}"
         was = f"{words.duration(before.keep)} after {before.clock}" if before else "nothing"
         yield Change("retention", "other", f"{name} is kept for {kept} (before: {was})")

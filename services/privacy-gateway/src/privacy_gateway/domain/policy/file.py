@@ -24,6 +24,7 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 RoutePath = Annotated[str, StringConstraints(pattern=r"^/v1(/[a-z-]+|/\{[a-z_]+\})+$")]
 EventType = Annotated[str, StringConstraints(pattern=r"^[a-z]+(\.[a-z_]+)+$")]
 ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]{1,39}$")]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Version = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}(\.\d+)?$")]
 DpvTerm = Annotated[str, StringConstraints(pattern=r"^dpv:[A-Za-z]+$")]
 
@@ -101,10 +102,43 @@ class Yield(_Strict):
     withhold: tuple[CategoryName, ...] = ()
 
 
-class Retention(_Strict):
-    clock: Name = Field(description="the business event from which it is counted")
+class Term(_Strict):
+    """For how long, and why."""
+
     keep: Duration
     ground: Line
+
+
+class Counted(Term):
+    """From which clock on."""
+
+    clock: Name = Field(description="the business event from which it is counted")
+    countries: dict[Country, Term] = Field(
+        default={}, description="where the law of the order's country differs"
+    )
+    or_after: "Counted | None" = Field(
+        default=None, alias="or", description="a second clock; whichever is up first ends it"
+    )
+    on_request: Literal["delete", "keep"] = Field(
+        default="delete", description="whether it goes when its customer wants to be deleted"
+    )
+
+
+class Retention(Counted):
+    """How long a class is kept."""
+
+    elsewhere: dict[Literal["account", "order", "case"], Counted] = Field(
+        default={}, alias="in", description="where it is kept under that kind of scope"
+    )
+
+
+class Deletion(_Strict):
+    """When a customer, or the shop for them, wants everything deleted that no law keeps."""
+
+    grace: Duration = Field(description="for how long it can be undone")
+    alone_up_to: Annotated[int, Field(ge=0, le=1000)] = Field(
+        description="how many people a day one member of the staff may delete alone"
+    )
 
 
 class RecipientKind(_Strict):
@@ -141,7 +175,9 @@ class PolicyFile(_Strict):
     purposes: dict[Name, Purpose]
     roles: dict[Name, Role]
     rules: dict[Name, dict[Name, Yield]]
+    clocks: dict[Name, tuple[EventType, ...]]
     retention: dict[Name, Retention]
+    deletion: Deletion
     recipients: dict[Name, RecipientKind]
     trust: dict[ServiceName, Trust]
     limits: Limits

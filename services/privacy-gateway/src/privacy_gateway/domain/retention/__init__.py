@@ -1,0 +1,1 @@
+"""How long things are kept: rules, clocks, holds, and the sweep that ends what is due."""

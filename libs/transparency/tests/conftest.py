@@ -75,10 +75,11 @@ async def owner(urls: DatabaseUrls) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def restore(connection: asyncpg.Connection) -> None:
+async def restore(connection: asyncpg.Connection, *tables: str) -> None:
+    """Some tables, or all."""
     async with connection.transaction():
-        for table, columns in TABLES.items():
-            names = ", ".join(columns.split())
+        for table in tables or TABLES:
+            names = ", ".join(TABLES[table].split())
             await connection.execute(f"DELETE FROM {table}")  # noqa: S608  # a table above
             await connection.execute(
                 f"INSERT INTO {table} ({names}) SELECT {names} FROM kept.{table}"  # noqa: S608

@@ -22,7 +22,7 @@ from privity_transparency.tiles import Growth, TileId
 from privity_transparency.verifier.findings import Fault, Report
 
 from .conftest import RECORDS, WHOLE, plain, restore, verify
-from .made_log import BEGAN, ORIGIN, MadeLog, a_record, make_log
+from .made_log import BEGAN, ORIGIN, TABLES, MadeLog, a_record, make_log
 from .tampering import Victim, changed
 
 BATCH = "process_id = $1 AND number = $2"
@@ -232,9 +232,10 @@ async def test_a_fork_signed_with_the_logs_own_key_is_no_growth_of_what_somebody
     """Whoever has the database and the signer's key can make a log, and it is not this one."""
     fork = make_log(RECORDS, seed=99)
     fork.log, fork.identity = made.log, fork.identity
-    text = Checkpoint(ORIGIN, RECORDS, merkle.root_of(hashes_of(fork))).text
+    root = merkle.root_of(hashes_of(fork))
+    text = Checkpoint(ORIGIN, RECORDS, root).text
     note = str(Note(text, (made.log.sign(text),)))
-    fork.rows["checkpoints"] = [(RECORDS, b"", note, False, BEGAN)]
+    fork.rows["checkpoints"] = [(RECORDS, root, note, False, BEGAN)]
     for table in fork.rows:
         await owner.execute(f"DELETE FROM {table}")
     await fork.load(owner)
@@ -257,13 +258,19 @@ async def test_a_changed_checkpoint_is_none_and_a_signed_one_of_another_root_is_
     assert faults(await verify(urls, made)) == {Fault.CHECKPOINT}
     await restore(owner)
 
-    text = Checkpoint(ORIGIN, size, merkle.leaf_hash(b"another")).text
+    root = merkle.leaf_hash(b"another")
+    text = Checkpoint(ORIGIN, size, root).text
     await owner.execute(
-        "UPDATE checkpoints SET note = $2 WHERE size = $1",
+        "UPDATE checkpoints SET note = $2, root = $3 WHERE size = $1",
         size,
         str(Note(text, (made.log.sign(text),))),
+        root,
     )
     assert faults(await verify(urls, made)) == {Fault.FORK}
+    await restore(owner)
+
+    await owner.execute("UPDATE checkpoints SET root = sha256(root) WHERE size = $1", size)
+    assert faults(await verify(urls, made)) == {Fault.CHECKPOINT}
 
 
 async def test_the_gateways_role_can_change_nothing_and_what_it_adds_is_found(
@@ -338,7 +345,7 @@ async def test_the_sequencers_role_cannot_touch_records_and_what_it_rewrites_is_
         "INSERT INTO records SELECT * FROM records",
         "UPDATE batches SET number = number",
         "DELETE FROM log_batches",
-        "UPDATE checkpoints SET note = note",
+        "DELETE FROM checkpoints",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await role.execute(statement)
@@ -353,3 +360,41 @@ async def test_the_sequencers_role_cannot_touch_records_and_what_it_rewrites_is_
     report = await verify(urls, made)
 
     assert faults(report) == {Fault.TILE}
+
+
+async def test_whatever_stands_in_the_tables_the_verifier_comes_to_an_end(
+    urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    """Every column of every table in turn, with the strangest values that its type allows."""
+    strange = {
+        "bytea": ("''::bytea", "'\\xff'::bytea", "repeat('x', 1000)::bytea"),
+        "text": ("''", "'prc_' || repeat('\u00e9', 26)", "repeat('x', 1000)"),
+        "bigint": ("-1", "9223372036854775807"),
+        "integer": ("-1", "2147483647", "NULL"),
+        "smallint": ("32767",),
+        "boolean": ("NULL", "false"),
+        "timestamp with time zone": ("'2026-11-30 23:59:59.999999+00'",),
+        "text[]": ("'{}'", "'{NULL}'"),
+    }
+    columns = await owner.fetch(
+        "SELECT attrelid::regclass::text, attname, format_type(atttypid, NULL), attnotnull "
+        "FROM pg_attribute WHERE attrelid = ANY($1::regclass[]) AND attnum > 0",
+        list(TABLES),
+    )
+    cases = [
+        (table, name, value)
+        for table, name, kind, required in columns
+        for value in strange[kind]
+        if not (required and value == "NULL")
+    ]
+    for table, name, value in cases if WHOLE else random.Random(9).sample(cases, 15):
+        # One row, so that keys stay unique.
+        await owner.execute(
+            f"UPDATE {table} SET {name} = {value} WHERE (tableoid, ctid) = "
+            f"(SELECT tableoid, ctid FROM {table} ORDER BY tableoid, ctid LIMIT 1 OFFSET 2)"
+        )
+        report = await verify(urls, made)
+        if name not in {"written_at", "cosigned"}:
+            assert not report.clean, (table, name, value)
+        await restore(owner, table)
+    assert len(cases) > 50

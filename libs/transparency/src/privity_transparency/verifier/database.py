@@ -19,7 +19,7 @@ from privity_transparency.verifier import rows
 from privity_transparency.verifier.chains import Chains
 from privity_transparency.verifier.examination import Examination
 from privity_transparency.verifier.findings import Fault, Report
-from privity_transparency.verifier.heads import Heads, Trust, open_heads
+from privity_transparency.verifier.heads import Heads, Stored, Trust, open_heads
 from privity_transparency.verifier.outside import examine_outside
 from privity_transparency.verifier.rows import Checked, Signed, Task
 from privity_transparency.verifier.trusted import TrustedTiles
@@ -38,6 +38,7 @@ ORDER BY l.first_index
 _UPPER = "SELECT level, number, hashes FROM tiles WHERE level > 0"
 _EDGE = "SELECT level, number, hashes FROM tiles WHERE level = 0 AND number = $1"
 _LOWEST = "SELECT number, hashes FROM tiles WHERE level = 0 ORDER BY number"
+_CHECKPOINTS = "SELECT note, size, root FROM checkpoints ORDER BY size"
 _PROCESSES = "SELECT process_id, public_key, certificate, started_at FROM processes"
 
 
@@ -88,12 +89,11 @@ class _Reading:
 
     async def verify(self, workers: int, accept_unlogged: bool) -> Report:
         fetch = self._connection.fetch
-        notes = [each["note"] for each in await fetch("SELECT note FROM checkpoints ORDER BY size")]
+        notes = [Stored(*each) for each in await fetch(_CHECKPOINTS)]
         heads = open_heads(notes, self._trust, self._report)
         size = heads.anchor.size
         for record in await fetch(_PROCESSES):
-            process = Process(record["process_id"], record["public_key"], record["started_at"])
-            self._chains.add_process(process, record["certificate"])
+            self._add_process(record)
         trusted = await self._trusted(heads)
         examination = Examination(
             trusted, self._report, {s: r for s, r in heads.roots.items() if s}
@@ -114,6 +114,14 @@ class _Reading:
             else []
         )
         return self._report
+
+    def _add_process(self, record: Any) -> None:
+        try:
+            process = Process(record["process_id"], record["public_key"], record["started_at"])
+        except ValueError:
+            self._report.add(Fault.PROCESS, f"{record['process_id']} is not a process")
+        else:
+            self._chains.add_process(process, record["certificate"])
 
     async def _trusted(self, heads: Heads) -> TrustedTiles:
         size = heads.anchor.size

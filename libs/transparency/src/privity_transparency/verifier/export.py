@@ -16,7 +16,7 @@ from privity_transparency.verifier.chains import Chains, signature_holds
 from privity_transparency.verifier.database import Progress
 from privity_transparency.verifier.examination import Examination, Neat
 from privity_transparency.verifier.findings import Fault, Report
-from privity_transparency.verifier.heads import Trust, open_heads
+from privity_transparency.verifier.heads import Stored, Trust, open_heads
 from privity_transparency.verifier.lines import Line, blocks, check
 from privity_transparency.verifier.placement import Placement
 from privity_transparency.verifier.trusted import TrustedTiles
@@ -48,7 +48,8 @@ def verify_export(
     for needed in (manifest.RECORDS, manifest.CHECKPOINT):
         if needed not in listed or not (folder / needed).is_file():
             raise NotAnExport(f"there is no {needed}")
-    heads = open_heads([(folder / manifest.CHECKPOINT).read_text("utf-8")], trust, report)
+    note = (folder / manifest.CHECKPOINT).read_text("utf-8", errors="replace")
+    heads = open_heads([Stored(note)], trust, report)
     if (heads.anchor.origin, heads.anchor.size) != (said.origin, said.size):
         report.add(Fault.CHECKPOINT, "it is not the one that the manifest speaks of")
         return report

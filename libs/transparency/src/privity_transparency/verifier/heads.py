@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from privity_transparency.checkpoint import Checkpoint, Opened, open_checkpoint
 from privity_transparency.encoding import Malformed
@@ -35,14 +36,26 @@ class Heads:
     """Of the largest one that enough witnesses cosigned."""
 
 
-def open_heads(notes: Iterable[str], trust: Trust, report: Report) -> Heads:
+class Stored(NamedTuple):
+    """A signed note, and what stands beside it where it is stored."""
+
+    note: str
+    size: int | None = None
+    root: bytes | None = None
+
+
+def open_heads(notes: Iterable[Stored], trust: Trust, report: Report) -> Heads:
     """Raises NotSigned or Malformed when a checkpoint from outside is none of this log's."""
     heads = Heads(Checkpoint(trust.log_key.name, 0, EMPTY_ROOT))
-    for note in notes:
+    for stored in notes:
         report.checkpoints += 1
-        opened = _opened(note, trust, report)
-        if opened is not None:
-            _add(heads, opened, trust, report)
+        opened = _opened(stored.note, trust, report)
+        if opened is None:
+            continue
+        said = opened.checkpoint
+        if stored.size not in {None, said.size} or stored.root not in {None, said.root}:
+            report.add(Fault.CHECKPOINT, f"the one of size {said.size} is filed as another")
+        _add(heads, opened, trust, report)
     if trust.quorum and heads.cosigned_size is None:
         report.add(Fault.CHECKPOINT, f"none is cosigned by {trust.quorum} of the witnesses")
     for note in trust.known:

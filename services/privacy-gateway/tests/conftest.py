@@ -260,3 +260,41 @@ async def services(behind):
     endpoints = {name: behind.endpoint(name) for name in ("customers", "orders")}
     async with Services(endpoints) as opened:
         yield opened
+
+
+class Sequencer:
+    """In the place of the audit log's own process: puts into the log what is in the store."""
+
+    def __init__(self, owner):
+        self.owner = owner
+
+    async def run(self):
+        await self.owner.execute(
+            """
+            UPDATE records SET process_id = 'prc_tests', batch = base.batch + fresh.number,
+                               position = 0
+            FROM (SELECT id, row_number() OVER (ORDER BY recorded_at, id) AS number
+                  FROM records WHERE process_id IS NULL) AS fresh,
+                 (SELECT coalesce(max(batch), 0) AS batch FROM records
+                  WHERE process_id = 'prc_tests') AS base
+            WHERE records.id = fresh.id
+            """
+        )
+        await self.owner.execute(
+            """
+            INSERT INTO log_batches (first_index, process_id, number, records)
+            SELECT size.records + sum(fresh.records) OVER (ORDER BY at, process_id, batch)
+                   - fresh.records, process_id, batch, fresh.records
+            FROM (SELECT process_id, batch, count(*) AS records, min(recorded_at) AS at
+                  FROM records WHERE NOT EXISTS (
+                      SELECT FROM log_batches WHERE log_batches.process_id = records.process_id
+                                                AND number = batch)
+                  GROUP BY process_id, batch) AS fresh,
+                 (SELECT coalesce(sum(records), 0)::bigint AS records FROM log_batches) AS size
+            """
+        )
+
+
+@pytest.fixture
+def sequencer(as_owner):
+    return Sequencer(as_owner)

@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     allowed_delivery_addresses: str = ""
     cors_origins: tuple[str, ...] = ()
     staff_file: Path | None = None
+    # What the watch over the records takes for unusual, where it is not what is built in.
+    watch_file: Path | None = None
+    # Where Prometheus reads figures, as `ip:port`: an address that the world does not reach.
+    metrics_address: str | None = None
     # The company's identity provider, if staff sign in there: its issuer, our client id with it,
     # the claim that names somebody's groups; and addresses beyond the public internet where it may
     # be, as exact `ip:port`.

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 import privacy_gateway
-from privacy_gateway.api import accesses, audit, audit_stream
+from privacy_gateway.api import accesses, alerts, audit, audit_statistics, audit_stream
 from privacy_gateway.clients.line import for_driver
 from privacy_gateway.domain.audit.log import AuditLog, StoreUnavailable
 from privacy_gateway.domain.audit.query import Records
@@ -144,7 +144,7 @@ def door(log, records, vault):
     app.state.vault = vault
     app.state.policies = PolicyInForce(POLICY.parent)
     app.state.streams = Streams(Tail(records))
-    for each in (audit, audit_stream, accesses):
+    for each in (audit, audit_statistics, audit_stream, accesses, alerts):
         app.include_router(each.router)
     return Arriving(app)
 
@@ -162,41 +162,3 @@ async def api(door, serve):
             return await client.get(path, params=query)
 
         yield ask
-
-
-class Sequencer:
-    """In the place of the audit log's own process: puts into the log what is in the store."""
-
-    def __init__(self, owner):
-        self.owner = owner
-
-    async def run(self):
-        await self.owner.execute(
-            """
-            UPDATE records SET process_id = 'prc_tests', batch = base.batch + fresh.number,
-                               position = 0
-            FROM (SELECT id, row_number() OVER (ORDER BY recorded_at, id) AS number
-                  FROM records WHERE process_id IS NULL) AS fresh,
-                 (SELECT coalesce(max(batch), 0) AS batch FROM records
-                  WHERE process_id = 'prc_tests') AS base
-            WHERE records.id = fresh.id
-            """
-        )
-        await self.owner.execute(
-            """
-            INSERT INTO log_batches (first_index, process_id, number, records)
-            SELECT size.records + sum(fresh.records) OVER (ORDER BY at, process_id, batch)
-                   - fresh.records, process_id, batch, fresh.records
-            FROM (SELECT process_id, batch, count(*) AS records, min(recorded_at) AS at
-                  FROM records WHERE NOT EXISTS (
-                      SELECT FROM log_batches WHERE log_batches.process_id = records.process_id
-                                                AND number = batch)
-                  GROUP BY process_id, batch) AS fresh,
-                 (SELECT coalesce(sum(records), 0)::bigint AS records FROM log_batches) AS size
-            """
-        )
-
-
-@pytest.fixture
-def sequencer(as_owner):
-    return Sequencer(as_owner)

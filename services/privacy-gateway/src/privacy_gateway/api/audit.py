@@ -40,7 +40,7 @@ async def search(request: Request, asked: Annotated[Search, body_of(Search)]) ->
     )
     return {
         "records": page.leaves,
-        "people": await _revealed(request, page.leaves, asked.reveal, asking),
+        "people": await named(request, page.leaves, asked.reveal, asking),
         "altered": page.altered,
         "next_cursor": page.next_cursor,
         "privacy": privacy(asking, receipt.record_id),
@@ -52,7 +52,7 @@ async def one_record(request: Request, record_id: RecordId) -> dict[str, Any]:
     leaf, agrees, asking, receipt = await _one(request, record_id)
     return {
         "record": leaf,
-        "people": await _revealed(request, [leaf], ["actor"], asking),
+        "people": await named(request, [leaf], ["actor"], asking),
         "altered": not agrees,
         "privacy": privacy(asking, receipt),
     }
@@ -102,7 +102,7 @@ def _explained(request: Request, leaf: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _revealed(
+async def named(
     request: Request, leaves: list[dict[str, Any]], members: list[Tagged], asking: Access
 ) -> dict[str, str | None]:
     table = policy_of(request).table(asking.role, asking.purpose)

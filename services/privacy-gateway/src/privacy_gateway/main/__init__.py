@@ -15,7 +15,9 @@ from fastapi import FastAPI
 
 from privacy_gateway.api import (
     accesses,
+    alerts,
     audit,
+    audit_statistics,
     audit_stream,
     break_glass,
     budgets,
@@ -58,6 +60,8 @@ from privacy_gateway.domain.tokens.exchange import TokenExchange
 from privacy_gateway.domain.tokens.identity import Identities
 from privacy_gateway.domain.tokens.introspection import Introspection
 from privacy_gateway.domain.tokens.sessions import CustomerSessions
+from privacy_gateway.domain.watch import metrics
+from privacy_gateway.domain.watch.metrics import Figures
 from privacy_gateway.domain.work import Work
 from privacy_gateway.main import deletion
 from privacy_gateway.main.parts import Parts, build, provider_of
@@ -175,8 +179,9 @@ def _app(parts: Parts) -> FastAPI:
         grants.router(exchange=exchange, introspection=introspection, signer=parts.signer)
     )
     app.include_router(privacy.router(identities))
-    review = (accesses, audit, audit_stream, break_glass, deletions, retention)
-    own = (*review, budgets, directory, disclosures, events, messages, my_deletion)
+    review = (accesses, alerts, audit, audit_statistics, audit_stream, break_glass)
+    own = (*review, budgets, deletions, directory, disclosures, events, messages)
+    own = (*own, my_deletion, retention)
     for routes in (*own, notice, partners, recipients, schemas, support):
         app.include_router(routes.router)
     return app
@@ -228,6 +233,9 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             await running.enter_async_context(parts.telling.following())
             await running.enter_async_context(deletion.deleting(parts, app.state.deletion))
             running.enter_context(_seldom_collected())
+            await running.enter_async_context(parts.watch.following())
+            figures = Figures(parts.audit, parts.vault, parts.watch, parts.streams)
+            running.enter_context(metrics.serving(settings.metrics_address, figures))
             yield
 
     return lifespan

@@ -29,6 +29,8 @@ from privacy_gateway.domain.vault.kek import KeyEncryption
 from privacy_gateway.domain.vault.key_places import key_encryption
 from privacy_gateway.domain.vault.process_key import ProcessKey
 from privacy_gateway.domain.vault.vault import Vault
+from privacy_gateway.domain.watch import rules
+from privacy_gateway.domain.watch.watch import Watch
 from privacy_gateway.settings import Settings
 from privity_database import Database
 from privity_rest import read_secret
@@ -45,6 +47,7 @@ class Parts:
     audit: AuditLog
     records: Records
     streams: Streams
+    watch: Watch
     keks: KeyEncryption
     webhooks: Webhooks
     mail: Mail
@@ -90,6 +93,7 @@ def build(settings: Settings) -> Parts:
         audit=AuditLog(audit_url, vault, Chain(process_key, settings.spool_dir)),
         records=records,
         streams=Streams(Tail(records)),
+        watch=Watch(database, records, vault, rules.read(settings.watch_file or rules.FILE)),
         keks=keks,
         webhooks=Webhooks(allowed=AllowedAddresses.read(settings.allowed_delivery_addresses)),
         mail=mail,

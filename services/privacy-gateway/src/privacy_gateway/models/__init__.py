@@ -39,12 +39,14 @@ from privacy_gateway.models.retention import (
     Sweep,
 )
 from privacy_gateway.models.staff import Revocation, SignInAttempts, StaffMember
+from privacy_gateway.models.watch import Alert, RecordCount, WatchPlace
 from privity_jobs import schema
 
 schema.declare(Base.metadata)
 
 __all__ = [
     "Agreement",
+    "Alert",
     "AuditBase",
     "Base",
     "BreakGlass",
@@ -71,6 +73,7 @@ __all__ = [
     "PurgeRequest",
     "Recipient",
     "Record",
+    "RecordCount",
     "ReplayMark",
     "RetentionClock",
     "RetentionEnd",
@@ -82,5 +85,6 @@ __all__ = [
     "Sweep",
     "TagOpening",
     "Tile",
+    "WatchPlace",
     "WebhookSecret",
 ]

@@ -5,6 +5,7 @@ What no column holds is looked for in the leaf itself: it is canonical JSON whos
 quotation mark, so a member is found as the bytes that it is written as.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -129,6 +130,36 @@ def stretch(
         f" UNION ALL SELECT id, recorded_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL"
         f" FROM ended WHERE (SELECT count(*) FROM walked) = {length:d}"
         f" ORDER BY recorded_at DESC, id DESC, kind NULLS LAST",
+        *asked.arguments,
+    )
+
+
+def counting(
+    filters: Filters, months: list[Month], *, period: str, by: Sequence[str]
+) -> tuple[Any, ...]:
+    """How many records of a person there are, by period and columns."""
+    asked = _Conditions()
+    for column, held in (
+        ("subject_tag", [month.subject for month in months]),
+        ("actor_tag", [month.actor for month in months]),
+    ):
+        if any(tag is not None for tag in held):
+            asked.add(f"{column} = ANY({asked.holding(held)}::text[])")
+    asked.add_times(filters, None)
+    asked.add_equal("purpose", filters.purpose)
+    asked.add_equal("kind", filters.kind)
+    asked.add_decision(filters.decision)
+    asked.add_the_rest(filters)
+    if filters.persons_work is not None:
+        works = asked.holding([work for month in months for work in month.works if work])
+        asked.add(
+            f"EXISTS (SELECT FROM unnest({works}::bytea[]) work WHERE position(work in leaf) > 0)"
+        )
+    columns = "".join(f", {name}" for name in by)
+    numbers = ", ".join(str(number) for number in range(1, len(by) + 2))
+    return (
+        f"SELECT date_trunc({asked.holding(period)}, recorded_at, 'UTC') AS since{columns},"  # noqa: S608
+        f" count(*) AS records FROM records WHERE {asked} GROUP BY {numbers} ORDER BY {numbers}",
         *asked.arguments,
     )
 

@@ -75,7 +75,7 @@ class Records:
         """Raises BadCursor for one that was altered or belongs to another search."""
         limit = min(limit, LARGEST_PAGE)
         position = None if cursor is None else self._cursors.read(cursor, filters)
-        months = await self._months(filters, now=now)
+        months = await self.months(filters, now=now)
         if months == []:
             return Page([], [], None)
         if filters.in_no_index and not filters.persons:
@@ -104,7 +104,7 @@ class Records:
     async def openings(self, tags: list[str]) -> list[Opening]:
         return [Opening(*row) for row in await self.fetch(_OPENINGS, tags)] if tags else []
 
-    async def _months(self, filters: Filters, *, now: datetime) -> list[Month] | None:
+    async def months(self, filters: Filters, *, now: datetime) -> list[Month] | None:
         """The tags of whoever is asked for, month by month; nothing when nobody is."""
         persons, what = filters.persons, filters.persons_work
         if not persons:

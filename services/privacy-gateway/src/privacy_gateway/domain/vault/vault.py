@@ -7,6 +7,7 @@ mistake in its authorisation, gets it no further than here.
 
 import base64
 import hmac
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -18,6 +19,9 @@ from privacy_gateway.domain.vault.key_cache import DataKey, Place
 from privacy_gateway.domain.vault.owners import Owners
 from privity_contracts import ids
 from privity_rest import NotAllowed
+
+SHOWN = 512
+"""Receipts that are held against the store afterwards, of those shown between two looks."""
 
 
 class NotInReceipt(NotAllowed):
@@ -38,6 +42,7 @@ class Vault:
         self.opened = 0
         self.recorded = 0
         self.broken = 0
+        self._shown: deque[str] = deque(maxlen=SHOWN)
 
     async def seal(
         self,
@@ -110,6 +115,13 @@ class Vault:
         ):
             raise NotInReceipt(f"record {receipt.record_id} does not cover {parts.key_id}")
         self.recorded += 1
+        self._shown.append(receipt.record_id)
+
+    def shown(self) -> list[str]:
+        """The records whose receipts were shown last, since this was asked last."""
+        shown = list(dict.fromkeys(self._shown))
+        self._shown.clear()
+        return shown
 
     def _decrypted(self, parts: sealing.Parts, key: DataKey) -> str:
         try:

@@ -1,0 +1,1 @@
+"""Watching the record of accesses: what is unusual becomes an alert that somebody answers."""

@@ -181,8 +181,7 @@ def _app(parts: Parts) -> FastAPI:
     app.include_router(privacy.router(identities))
     review = (accesses, alerts, audit, audit_statistics, audit_stream, break_glass)
     own = (*review, budgets, deletions, directory, disclosures, events, messages)
-    own = (*own, my_deletion, retention)
-    for routes in (*own, notice, partners, recipients, schemas, support):
+    for routes in (*own, my_deletion, retention, notice, partners, recipients, schemas, support):
         app.include_router(routes.router)
     return app
 

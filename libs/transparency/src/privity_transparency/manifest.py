@@ -19,6 +19,8 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+import orjson
+
 from privity_transparency import plans, tiles
 from privity_transparency.batch import Batch, Process
 from privity_transparency.encoding import Malformed, base64_text, from_base64
@@ -148,7 +150,7 @@ def process_line(*, process: Process, certificate: bytes) -> bytes:
 
 def read_record(line: str | bytes) -> RecordLine:
     try:
-        read = RecordLine(**json.loads(line))
+        read = RecordLine(**orjson.loads(line))
     except (ValueError, TypeError):
         raise Malformed("not the line of a record") from None
     numbers = (read.index, read.batch, read.position)

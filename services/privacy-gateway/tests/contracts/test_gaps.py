@@ -205,5 +205,23 @@ def test_purposes_take_up_the_kinds_of_cases_that_there_are(
     assert bool(found) == bool(says)
 
 
+def with_consents(*names: str) -> FastAPI:
+    members = {"__annotations__": dict.fromkeys(names, Annotated[bool, OPERATIONAL])}
+    states = type("States", (Contract,), {**members, "__module__": __name__})
+    path = "/v1/consents/{subject_id}/state"
+    return with_answer(states, path=path, purposes=["internal"])
+
+
+def test_a_purpose_needs_a_consent_that_can_be_given(policy: Policy) -> None:
+    Contracts(Offer(of(with_consents("marketing", "profiling"))), policy)
+
+    with pytest.raises(PolicyGap) as caught:
+        Contracts(Offer(of(with_consents("marketting"))), policy)
+
+    [gap] = caught.value.gaps
+    assert gap.place == ("purposes", "newsletter", "needs_consent")
+    assert "did you mean marketting?" in str(gap)
+
+
 def test_without_a_gap_it_starts(policy: Policy) -> None:
     assert len(Contracts(Offer(of(with_answer(Fine))), policy).offer.routes) == 1

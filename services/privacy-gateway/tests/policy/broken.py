@@ -58,6 +58,58 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
         "rules.delivery.dispach",
         "did you mean dispatch?",
     ),
+    "advertising that nobody agreed to": (
+        lambda f: (
+            f["purposes"]["newsletter"].pop("needs_consent"),
+            f["purposes"]["newsletter"].update(basis="legitimate_interests"),
+        ),
+        "purposes.newsletter.dpv",
+        "advertising without consent (C2.1)",
+    ),
+    "a sale that is not forbidden": (
+        lambda f: (
+            f["purposes"]["sale"].pop("forbidden"),
+            f["purposes"]["sale"].update(basis="legitimate_interests", work=["shop"]),
+            f["rules"].update(sale={"shop_owner": REVEAL_NAME}),
+        ),
+        "purposes.sale.dpv",
+        "data is not sold (C4.1)",
+    ),
+    "anybody gets a name": (
+        lambda f: f["rules"]["catalogue"]["visitor"]["reveal"].append("user.name"),
+        "rules.catalogue.visitor",
+        "a visitor gets user.name",
+    ),
+    "a partner reads": (
+        lambda f: f["rules"]["delivery"]["partner"]["reveal"].append("user.name"),
+        "rules.delivery.partner",
+        "a partner gets user.name",
+    ),
+    "a customer does the work of staff": (
+        lambda f: f["rules"]["enquiries"].update(customer=REVEAL_NAME),
+        "rules.enquiries.customer",
+        "its work is for staff",
+    ),
+    "a disclosure for which consent would have to be asked": (
+        lambda f: f["recipients"]["mail"].update(purpose="newsletter"),
+        "recipients.mail.purpose",
+        "no consent is asked for when disclosing",
+    ),
+    "a carrier gets an address to write to": (
+        lambda f: f["recipients"]["delivery"]["allow"].append("user.contact.email"),
+        "recipients.delivery.allow",
+        "a delivery does not need user.contact.email (C4.2)",
+    ),
+    "a password goes out": (
+        lambda f: f["recipients"]["mail"]["allow"].append("user.authorization.password"),
+        "recipients.mail.allow",
+        "user.authorization.password goes to nobody",
+    ),
+    "a role above itself": (
+        lambda f: f["roles"]["support_1"].update(above="support_1"),
+        "roles.support_1.above",
+        "stands above itself",
+    ),
     "a case of any kind is work for it": (
         lambda f: f["purposes"]["returns"].pop("cases"),
         "purposes.returns.cases",

@@ -37,7 +37,7 @@ def broken(raw: dict) -> Iterator[tuple[str, dict]]:
     for place in places(raw):
         if not place:
             continue
-        for how in ("missing", "extra", "list", "number", "text"):
+        for how in ("missing", "extra", "list", "number", "text", "in quotes"):
             file = copy.deepcopy(raw)
             holder: Any = file
             for step in place[:-1]:
@@ -50,6 +50,8 @@ def broken(raw: dict) -> Iterator[tuple[str, dict]]:
                 holder[place[-1]] = [[]]
             elif how == "number":
                 holder[place[-1]] = -7
+            elif how == "in quotes" and isinstance(holder[place[-1]], (bool, int, float)):
+                holder[place[-1]] = str(holder[place[-1]]).lower()
             elif how == "text":
                 holder[place[-1]] = "Ünknown thing!"
             else:

@@ -14,6 +14,8 @@ from privacy_gateway.domain.policy.gap import Gap, meant
 
 CASE_WORK = "/v1/cases/{case_id}/work"
 """Where the service that holds cases tells the gateway whose work one is."""
+CONSENTS = "/v1/consents/{subject_id}/state"
+"""Where the gateway asks what somebody agreed to."""
 
 _Found = Iterator[tuple[str, str, str]]
 """Where in the route, what is wrong, what to do."""
@@ -139,6 +141,21 @@ def _holds_sealed(schema: Schema) -> bool:
     if "items" in inner:
         inside.append(inner["items"])
     return any(_holds_sealed(member) for member in inside)
+
+
+def consent_gaps(documents: Mapping[str, Schema], policy: Policy) -> list[Gap]:
+    """Consents that a purpose needs and nobody can give."""
+    found = []
+    for service, document in documents.items():
+        route = next((r for r in routes_of(service, document) if r.path == CONSENTS), None)
+        known = route.answer["properties"] if route is not None and route.answer else None
+        for name, purpose in policy.file.purposes.items():
+            wanted = purpose.needs_consent
+            if known is not None and wanted is not None and wanted not in known:
+                do = meant(wanted, known, f"there are {', '.join(known)}")
+                place = ("purposes", name, "needs_consent")
+                found.append(Gap(place, f"{wanted} is nothing that can be agreed to", do))
+    return found
 
 
 def case_gaps(documents: Mapping[str, Schema], policy: Policy) -> list[Gap]:

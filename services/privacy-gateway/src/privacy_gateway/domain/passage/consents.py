@@ -6,6 +6,7 @@ from collections.abc import Collection
 import orjson
 
 from privacy_gateway.clients.services import Services
+from privacy_gateway.domain.contracts.gaps import CONSENTS
 from privacy_gateway.domain.tokens import caller
 from privity_rest import Unavailable
 
@@ -33,7 +34,7 @@ class Consents:
 
     async def _state(self, subject: str, request_id: str) -> set[str]:
         headers = caller.service("privacy-gateway").headers(request_id)
-        path = f"/v1/consents/{subject}/state"
+        path = CONSENTS.format(subject_id=subject)
         answer = await self._services.send("customers", "GET", path, headers=headers)
         if answer.status == 404:
             return set()  # nobody there has consented to anything

@@ -9,7 +9,7 @@ import orjson
 
 from privacy_gateway.domain.contracts.answer import AnswerPlan
 from privacy_gateway.domain.contracts.document import Route
-from privacy_gateway.domain.contracts.gaps import case_gaps, gaps, trust_gaps
+from privacy_gateway.domain.contracts.gaps import case_gaps, consent_gaps, gaps, trust_gaps
 from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.contracts.reading import Errors
 from privacy_gateway.domain.contracts.request import RequestPlan, Rules
@@ -29,6 +29,7 @@ class Contracts:
         found = gaps(offer.routes, policy)
         found += trust_gaps(offer.routes, offer.documents, policy)
         found += case_gaps(offer.documents, policy)
+        found += consent_gaps(offer.documents, policy)
         rules = _rules(policy)
         self._requests: dict[Route, RequestPlan] = {}
         for route in offer.routes:

@@ -18,8 +18,8 @@ from privacy_gateway.domain.policy.generalise import COARSER
 from privacy_gateway.domain.policy.inheritance import Tables, forbidden, line_of, listed, tables
 from privacy_gateway.domain.policy.limits import BREAK_GLASS
 from privacy_gateway.domain.policy.masks import MASKS
+from privacy_gateway.domain.policy.promises import broken_promises, consents
 
-PAYMENT = "user.payment"
 OWN = "privacy-gateway"
 
 
@@ -35,6 +35,7 @@ def contradictions(file: PolicyFile) -> Iterator[Gap]:
     yield from _shares(file)
     yield from _trust(file)
     yield from _retention(file)
+    yield from broken_promises(file, yielded)
 
 
 def _categories(file: PolicyFile, yielded: Tables) -> Iterator[Gap]:
@@ -88,7 +89,7 @@ def _purposes(file: PolicyFile) -> Iterator[Gap]:
             yield Gap(place, "no rule says who gets what", "write one, or forbid it")
         if purpose.basis == "none" and not none:
             yield Gap((*place, "basis"), "no lawful basis", "name one, or forbid it")
-        if not none and (purpose.basis == "consent") != bool(_consents(file, name)):
+        if not none and (purpose.basis == "consent") != bool(consents(file, name)):
             says = "rests on consent without naming it, or names one that it does not rest on"
             yield Gap(place, says, "set basis: consent and needs_consent together")
         if purpose.dpv not in PURPOSES:
@@ -100,11 +101,6 @@ def _purposes(file: PolicyFile) -> Iterator[Gap]:
             if clause not in file.notice.clauses:
                 do = "publish it there, or name another"
                 yield Gap((*place, "clauses"), f"clause {clause} is not in the notice", do)
-
-
-def _consents(file: PolicyFile, name: str) -> list[str]:
-    line = line_of(file.purposes, name)
-    return [given for each in line if (given := file.purposes[each].needs_consent) is not None]
 
 
 def _lines(file: PolicyFile) -> Iterator[Gap]:
@@ -157,6 +153,8 @@ def _roles(file: PolicyFile, yielded: Tables) -> Iterator[Gap]:
                 yield Gap(("rules", purpose, name), says, "remove the rule")
         if role.above is None:
             continue
+        if role.above == name:
+            yield Gap((*place, "above"), "stands above itself", "remove it")
         if role.above not in file.roles:
             do = meant(role.above, file.roles, "remove it")
             yield Gap((*place, "above"), f"{role.above} is no role", do)
@@ -244,8 +242,6 @@ def _shares(file: PolicyFile) -> Iterator[Gap]:
             if category not in file.categories:
                 do = meant(category, file.categories, "remove it")
                 yield Gap((*place, "allow"), f"{category} is no category", do)
-            if category == PAYMENT:
-                yield Gap((*place, "allow"), "payment data goes to no partner (C4.2)", "remove it")
 
 
 def _trust(file: PolicyFile) -> Iterator[Gap]:

@@ -28,4 +28,13 @@ UserInterfacePersonalisation VendorManagement VendorPayment VendorRecordsManagem
 VendorSelectionAssessment Verification
 """
 
+# Commercial promotion, whatever it is called.
+MARKETING = frozenset(
+    f"dpv:{name}"
+    for name in (
+        *("Advertising", "DirectMarketing", "Marketing", "PersonalisedAdvertising"),
+        *("SocialMediaMarketing", "TargetedAdvertising"),
+    )
+)
+SALE = frozenset({"dpv:SellDataToThirdParties", "dpv:SellInsightsFromData"})
 PURPOSES = frozenset(f"dpv:{name}" for name in _NAMES.split())

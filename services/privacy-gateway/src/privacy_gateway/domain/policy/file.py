@@ -11,6 +11,8 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
+    StrictBool,
+    StrictInt,
     StringConstraints,
 )
 
@@ -19,7 +21,7 @@ from privacy_gateway.domain.policy.limits import Limits, WorkKind
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 CategoryName = Annotated[str, StringConstraints(pattern=r"^(user|system)(\.[a-z_]+)+$")]
 Clause = Annotated[str, StringConstraints(pattern=r"^C[1-7]\.[1-9]$")]
-Duration = Annotated[str, StringConstraints(pattern=r"^P(\d+D|\d+M|\d+Y)$")]
+Duration = Annotated[str, StringConstraints(pattern=r"^P(\d{1,5}D|\d{1,4}M|\d{1,3}Y)$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 RoutePath = Annotated[str, StringConstraints(pattern=r"^/v1(/[a-z-]+|/\{[a-z_]+\})+$")]
 EventType = Annotated[str, StringConstraints(pattern=r"^[a-z]+(\.[a-z_]+)+$")]
@@ -51,8 +53,8 @@ class CategoryRule(_Strict):
 
     label: Line
     retention_class: Name = Field(alias="class")
-    sealed: bool = False
-    lookup: bool = Field(default=False, description="equality search through a blind index")
+    sealed: StrictBool = False
+    lookup: StrictBool = Field(default=False, description="equality search through a blind index")
     validator: Name | None = Field(default=None, description="how a value is checked and sealed")
     mask: Name | None = Field(default=None, description="how a masked value looks")
     generalise: Name | None = Field(default=None, description="what its coarser form is")
@@ -66,7 +68,7 @@ class Purpose(_Strict):
     basis: Literal["consent", "contract", "legal_obligation", "legitimate_interests", "none"]
     clauses: tuple[Clause, ...]
     dpv: DpvTerm
-    forbidden: bool = Field(default=False, description="yields nothing, to nobody")
+    forbidden: StrictBool = Field(default=False, description="yields nothing, to nobody")
     needs_consent: Name | None = Field(
         default=None, description="the consent without which a customer's data is not given"
     )
@@ -85,7 +87,7 @@ class Role(_Strict):
 
     label: Line
     kind: Literal["visitor", "customer", "staff", "service", "partner"]
-    tier: Annotated[int, Field(ge=0, le=9)]
+    tier: Annotated[StrictInt, Field(ge=0, le=9)]
     above: Name | None = Field(
         default=None, description="the role that never gets more than this one"
     )
@@ -153,8 +155,8 @@ class Trust(_Strict):
     discloses: tuple[Name, ...] = ()
     publishes: tuple[EventType, ...] = ()
     consumes: tuple[EventType, ...] = ()
-    revokes_sessions: bool = False
-    revokes_work: bool = Field(
+    revokes_sessions: StrictBool = False
+    revokes_work: StrictBool = Field(
         default=False, description="whether it says which case is nobody's work any more"
     )
 

@@ -138,7 +138,7 @@ class Deletion(_Strict):
     """When a customer, or the shop for them, wants everything deleted that no law keeps."""
 
     grace: Duration = Field(description="for how long it can be undone")
-    alone_up_to: Annotated[int, Field(ge=0, le=1000)] = Field(
+    alone_up_to: Annotated[StrictInt, Field(ge=0, le=1000)] = Field(
         description="how many people a day one member of the staff may delete alone"
     )
 

@@ -26,6 +26,7 @@ from privacy_gateway.clients.line import for_driver
 from privacy_gateway.domain.audit.access import Access, FieldAccess
 from privacy_gateway.domain.audit.chain import Chain
 from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.audit.sequenced import Sequenced
 from privacy_gateway.domain.vault.data_keys import DataKeys
 from privacy_gateway.domain.vault.kek import KeyFile
 from privacy_gateway.domain.vault.process_key import ProcessKey
@@ -122,11 +123,21 @@ class AuditHouse:
         await server.shutdown()
         await server.lifespan.shutdown()
 
-    async def gateway(self, *, spool=None):
+    async def gateway(self, *, spool=None, behind_after=60.0, keep=60.0):
         """One more gateway process's way into the store."""
         key = ProcessKey(self.secrets.read("identity.pem"), now=datetime.now(UTC))
         chain = Chain(key, spool or self.folder / "spool")
-        log = AuditLog(self.audit.runtime, self._vault, chain, deadline_seconds=20)
+        sequenced = Sequenced(
+            self.audit.runtime,
+            chain,
+            behind_after_seconds=behind_after,
+            keep_seconds=keep,
+            every_seconds=0.1,
+        )
+        await self._stack.enter_async_context(sequenced.following())
+        log = AuditLog(
+            self.audit.runtime, self._vault, chain, sequenced=sequenced, deadline_seconds=20
+        )
         await log.start()
         self._stack.push_async_callback(log.close)
         return log

@@ -7,6 +7,13 @@ import asyncpg
 import pytest
 
 from privacy_gateway.clients.line import for_driver
+from privacy_gateway.domain.audit.log import LogBehind
+from privacy_gateway.domain.audit.published import NotPublishedYet, PublishedLog
+from privity_transparency import merkle
+from privity_transparency.checkpoint import Checkpoint
+from privity_transparency.note import Note
+from privity_transparency.proof import Bundle, verify_bundle
+from privity_transparency.tiles import parse_bundle
 
 from .audit_house import fresh, open_house
 
@@ -58,7 +65,7 @@ async def test_what_several_processes_record_is_one_log_that_is_signed_and_witne
 async def test_a_sequencer_that_starts_again_goes_on_where_the_log_ended(house):
     log = await house.gateway()
     for turn in range(1, 4):
-        async with house.sequencer(f"life {turn}"):
+        async with house.sequencer():
             await house.record(log, 100, each=3)
             await house.until_signed(300 * turn)
 
@@ -249,6 +256,95 @@ async def test_a_log_that_was_put_in_another_order_is_refused_by_the_signer(hous
         assert "another history" in sequencer.halted
     assert await house.owner.fetchval("SELECT count(*) FROM checkpoints") == 0
     assert len(later) == 2
+
+
+async def test_a_gateway_whose_records_do_not_get_into_the_log_records_nothing_more(house):
+    log = await house.gateway(behind_after=0.5)
+    await house.record(log)
+    await until(lambda: log._sequenced.is_behind)
+
+    with pytest.raises(LogBehind):
+        log.require_open()
+    with pytest.raises(LogBehind):
+        await house.record(log)
+    async with house.sequencer():
+        await house.until_signed(2)
+        await until(lambda: not log._sequenced.is_behind)
+
+        await house.record(log)
+    assert await house.owner.fetchval("SELECT count(*) FROM records") == 4
+
+
+async def test_the_spool_lets_go_of_what_the_witness_has_cosigned(house):
+    log = await house.gateway(keep=0)
+    await house.stop("witness")
+    async with house.sequencer() as sequencer:
+        await house.record(log)
+        await until(lambda: sequencer.signed == 2)
+        await asyncio.sleep(0.3)
+        assert list((house.folder / "spool").glob("*.spool"))
+        await house.start("witness")
+
+        await until(lambda: not list((house.folder / "spool").glob("*.spool")))
+        await house.record(log)
+        await house.until_signed(4)
+
+
+async def test_what_is_published_verifies_and_reaches_no_further_than_the_checkpoint(
+    house, databases
+):
+    log = await house.gateway()
+    published = PublishedLog(databases[0].runtime)
+    with pytest.raises(NotPublishedYet):
+        await published.head()
+    async with house.sequencer():
+        ids = await house.record(log, 3, each=100)
+        await house.until_signed(300)
+    [newer, _] = await house.record(log)
+    head, leaves = await published.head(), await house.leaves()
+    root = Checkpoint.parse(Note.parse(head.note).text).root
+    hashes = [merkle.leaf_hash(leaf) for leaf in leaves]
+
+    assert head.size == 300
+    assert await published.tile(0, 0, 256) == b"".join(hashes[:256])
+    assert await published.tile(0, 1, 44) == b"".join(hashes[256:300])
+    assert await published.tile(0, 1, 10) == b"".join(hashes[256:266])
+    assert parse_bundle(await published.entries(1, 44)) == leaves[256:300]
+    for index in (0, 150, 255, 256, 299):
+        merkle.verify_inclusion(
+            index=index,
+            size=300,
+            hashed_leaf=hashes[index],
+            proof=await published.inclusion(index, 300),
+            root=root,
+        )
+    merkle.verify_consistency(
+        size1=200,
+        size2=300,
+        root1=merkle.root_of(hashes[:200]),
+        root2=root,
+        proof=await published.consistency(200, 300),
+    )
+    bundle = Bundle.parse(str(await published.proof_of(ids[137])))
+    verify_bundle(
+        bundle,
+        leaf=bundle.extra,
+        log_key=house.log_key,
+        witness_keys=[house.witness_key],
+        quorum=1,
+    )
+    assert ids[137].encode() in bundle.extra
+    for beyond in (
+        published.proof_of(newer),
+        published.tile(0, 1, 45),
+        published.tile(1, 0, 2),
+        published.entries(1, 45),
+        published.inclusion(0, 301),
+        published.consistency(1, 301),
+    ):
+        with pytest.raises(NotPublishedYet):
+            await beyond
+    published.close()
 
 
 async def test_the_sequencers_role_can_neither_change_records_nor_the_order(house, databases):

@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     key_encryption: tuple[KeyPlace, ...] = (KeyPlace(),)
     # On a disk that does not share the fate of the databases: batches wait here for a witness.
     spool_dir: Path
+    # How long they are kept after a witness has seen them, for a database that is restored to
+    # before. And how long a record may wait for the log before nothing new is given out.
+    spool_keep_seconds: float = 900
+    audit_log_behind_seconds: float = 30
     policy_dir: Path
     public_url: str
     services: dict[str, Endpoint]

@@ -46,7 +46,7 @@ async def my_accesses(
     cursor: Annotated[Cursor | None, Query()] = None,
 ) -> dict[str, Any]:
     """`limit` counts records; one's own are folded, so there may be fewer entries."""
-    asking, receipt = await _own_reading(request, resource=None)
+    asking, receipt = await own_reading(request, resource=None)
     page = await records_of(request).search(
         Filters(subject=asking.subject), now=now(), limit=limit, cursor=cursor
     )
@@ -71,9 +71,9 @@ async def object_to_an_access(
     said: Annotated[ObjectionMade, body_of(ObjectionMade)],
 ) -> dict[str, Any]:
     """ "I do not recognise this": the same case for the same record, however often."""
-    asking, receipt = await _own_reading(request, resource=record_id)
+    asking, receipt = await own_reading(request, resource=record_id)
     subject = asking.subject or ""
-    await _require_own(request, record_id, subject=subject)
+    await require_own(request, record_id, subject=subject)
     vault, policy = request.app.state.vault, policy_of(request)
     objection = Objection(subject, record_id, _text(policy, said.message))
     collecting = replace(
@@ -99,7 +99,7 @@ async def object_to_an_access(
     }
 
 
-async def _own_reading(request: Request, *, resource: str | None) -> tuple[Access, Receipt]:
+async def own_reading(request: Request, *, resource: str | None) -> tuple[Access, Receipt]:
     """Recorded before anything is read; it covers what the customer's own tags stand for."""
     who = caller(request)
     if who.kind != "customer" or who.subject is None:
@@ -110,7 +110,7 @@ async def _own_reading(request: Request, *, resource: str | None) -> tuple[Acces
     return asking, receipt
 
 
-async def _require_own(request: Request, record_id: str, *, subject: str) -> None:
+async def require_own(request: Request, record_id: str, *, subject: str) -> None:
     """Raises NotFound. Somebody else's record and none look the same."""
     found = await records_of(request).get(record_id)
     if found is not None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from privacy_gateway.api.arrival import of
+from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.policy import Policy
 from privacy_gateway.domain.policy.difference import difference
 from privacy_gateway.domain.policy.file import Version
@@ -22,6 +23,14 @@ class PolicyVersionNotFound(NotFound):
 @router.get("/healthz")
 async def health() -> dict[str, str]:
     return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def ready(request: Request) -> dict[str, Any]:
+    """Refused as an access would be: while nothing can be recorded, or the log is behind."""
+    log: AuditLog = request.app.state.audit
+    log.require_open()
+    return {"status": "ok", "log_behind_seconds": round(request.app.state.sequenced.behind_seconds)}
 
 
 @router.get("/openapi.json")

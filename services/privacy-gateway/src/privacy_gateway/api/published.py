@@ -19,9 +19,12 @@ OF_SERVICES = frozenset({"/v1/events", "/v1/disclosures", "/v1/messages"})
 # Anyone may ask, or shows in another way than by a token who they are.
 OPEN = (
     "/healthz",
+    "/readyz",
     "/openapi.json",
     "/.well-known/",
     "/v1/deletions/receipt",
+    "/v1/audit/log/checkpoint",
+    "/v1/audit/log/proofs/",
     "/v1/partners/",
     "/v1/policy",
     "/v1/privacy/",
@@ -52,7 +55,7 @@ def own(app: FastAPI, *, answers: Mapping[str, Schema]) -> dict[str, dict[str, A
     described = app.openapi()["paths"]
     paths: dict[str, dict[str, Any]] = {}
     for route in iter_route_contexts(app.routes):
-        path = route.path or ""
+        path = (route.path or "").replace(":path}", "}")
         for method in sorted(route.methods or ()):
             said = described[path][method.lower()]
             operation = _operation(route, (method, path), said, answers.get(path))

@@ -32,6 +32,7 @@ from privacy_gateway.api import (
     partners,
     privacy,
     published,
+    published_log,
     recipients,
     retention,
     schemas,
@@ -179,7 +180,7 @@ def _app(parts: Parts) -> FastAPI:
         grants.router(exchange=exchange, introspection=introspection, signer=parts.signer)
     )
     app.include_router(privacy.router(identities))
-    review = (accesses, alerts, audit, audit_statistics, audit_stream, break_glass)
+    review = (accesses, alerts, audit, audit_statistics, audit_stream, break_glass, published_log)
     own = (*review, budgets, deletions, directory, disclosures, events, messages)
     for routes in (*own, my_deletion, retention, notice, partners, recipients, schemas, support):
         app.include_router(routes.router)
@@ -218,6 +219,8 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             await parts.keys.start()
             running.push_async_callback(parts.keys.close)
             running.callback(parts.destruction.close)
+            await running.enter_async_context(parts.sequenced.following())
+            running.callback(parts.published_log.close)
             await parts.audit.start()
             running.push_async_callback(parts.audit.close)
             running.callback(parts.records.close)

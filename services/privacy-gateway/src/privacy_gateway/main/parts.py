@@ -10,7 +10,9 @@ from privacy_gateway.clients.services import Services
 from privacy_gateway.clients.webhooks import Webhooks
 from privacy_gateway.domain.audit.chain import Chain
 from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.audit.published import PublishedLog
 from privacy_gateway.domain.audit.query import Records
+from privacy_gateway.domain.audit.sequenced import Sequenced
 from privacy_gateway.domain.audit.stream import Streams
 from privacy_gateway.domain.audit.tail import Tail
 from privacy_gateway.domain.break_glass.telling import Telling
@@ -45,6 +47,8 @@ class Parts:
     destruction: Destruction
     vault: Vault
     audit: AuditLog
+    sequenced: Sequenced
+    published_log: PublishedLog
     records: Records
     streams: Streams
     watch: Watch
@@ -83,6 +87,13 @@ def build(settings: Settings) -> Parts:
     )
     mail = Mail(server, sender=Sender.parse(settings.mail_sender))
     records = Records(audit_url, vault)
+    chain = Chain(process_key, settings.spool_dir)
+    sequenced = Sequenced(
+        audit_url,
+        chain,
+        behind_after_seconds=settings.audit_log_behind_seconds,
+        keep_seconds=settings.spool_keep_seconds,
+    )
     return Parts(
         settings=settings,
         policies=PolicyInForce(settings.policy_dir),
@@ -90,7 +101,9 @@ def build(settings: Settings) -> Parts:
         keys=keys,
         destruction=Destruction(keys_url),
         vault=vault,
-        audit=AuditLog(audit_url, vault, Chain(process_key, settings.spool_dir)),
+        audit=AuditLog(audit_url, vault, chain, sequenced=sequenced),
+        sequenced=sequenced,
+        published_log=PublishedLog(audit_url),
         records=records,
         streams=Streams(Tail(records)),
         watch=Watch(database, records, vault, rules.read(settings.watch_file or rules.FILE)),

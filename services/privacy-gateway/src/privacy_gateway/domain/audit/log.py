@@ -20,6 +20,7 @@ from privacy_gateway.domain.audit import leaf, store
 from privacy_gateway.domain.audit.access import _DURABLE, Access, Receipt
 from privacy_gateway.domain.audit.chain import Chain
 from privacy_gateway.domain.audit.openings import Opening, Openings
+from privacy_gateway.domain.audit.sequenced import Sequenced
 from privacy_gateway.domain.audit.store import RecordAltered, Row
 from privacy_gateway.domain.vault.vault import Vault
 from privity_contracts import ids
@@ -35,6 +36,12 @@ class StoreUnavailable(Unavailable):
 
 class StoreFull(StoreUnavailable):
     code = "audit_store_full"
+
+
+class LogBehind(StoreUnavailable):
+    """What was recorded does not get into the log. Taking more would pile up what may be lost."""
+
+    code = "audit_log_behind"
 
 
 @dataclass(slots=True)
@@ -55,6 +62,7 @@ class AuditLog:
         vault: Vault,
         chain: Chain,
         *,
+        sequenced: Sequenced | None = None,
         deadline_seconds: float = 1.2,
         queue_records: int = 4_000,
         batch_records: int = 1_000,
@@ -66,6 +74,7 @@ class AuditLog:
         )
         self._openings = Openings(vault)
         self._chain = chain
+        self._sequenced = sequenced
         self._deadline = deadline_seconds
         self._queue_records = queue_records
         self._batch_records = batch_records
@@ -99,6 +108,10 @@ class AuditLog:
         self._line.cut()
         self._chain.close()
 
+    def require_open(self) -> None:
+        """Raises what recording one access would meet right now."""
+        self._refuse_unless_open(1)
+
     async def record(self, accesses: Sequence[Access]) -> list[Receipt]:
         """One receipt for each access, all durable; or StoreUnavailable, or StoreFull."""
         if not accesses:
@@ -126,6 +139,8 @@ class AuditLog:
     def _refuse_unless_open(self, records: int) -> None:
         if not self._line.connected:
             raise StoreUnavailable("the audit store is not connected")
+        if self._sequenced is not None and self._sequenced.is_behind:
+            raise LogBehind("the audit log is behind", retry_after=5)
         if self.waiting + records > self._queue_records:
             raise StoreFull("too much is waiting to be recorded")
 
@@ -190,6 +205,8 @@ class AuditLog:
             _log.error("batch_not_recorded", reason=type(exc).__name__, records=len(rows))
         else:
             self._openings.stored(openings)
+            if self._sequenced is not None:
+                self._sequenced.wrote(signed.batch.number)
             self.recorded += len(rows)
             self.batches += 1
             self.largest_batch = max(self.largest_batch, len(rows))

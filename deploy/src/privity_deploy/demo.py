@@ -6,7 +6,6 @@ It uses the shop that `make run` opened; when none is open, it opens one for its
 import asyncio
 import sys
 import tempfile
-import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +15,13 @@ from typing import Any
 import asyncpg
 import httpx
 
-from privity_deploy import presence
+from privity_deploy import casework, presence
 from privity_deploy.client import Person, Refused, eventually, new_key, open_account, sign_in
 from privity_deploy.raw_places import RawPlaces, raw_places
 from privity_deploy.raw_search import RawSearch, search
 from privity_deploy.seed import SAMPLE, SAMPLE_PASSWORD, Shop, seed
 from privity_deploy.stack import lent_stack
+from privity_deploy.story import Story
 from privity_postgres import for_driver
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -57,25 +57,6 @@ PLANTED = "Planted Rumpelstilzchen"
 PLANT = "INSERT INTO planted VALUES ('Planted Rumpelstilzchen')"
 
 
-class Story:
-    """Numbers the steps and keeps the lines short."""
-
-    def __init__(self) -> None:
-        self._step = 0
-
-    def step(self, title: str) -> None:
-        self._step += 1
-        print(f"\n{self._step}. {title}", flush=True)
-
-    def say(self, text: str) -> None:
-        print(textwrap.indent(textwrap.fill(text, 92), "   "), flush=True)
-
-    def show(self, who: str, fields: dict[str, Any]) -> None:
-        print(f"   {who} sees:", flush=True)
-        for name, value in fields.items():
-            print(f"      {name:<12} {value if value is not None else '—'}", flush=True)
-
-
 def tell(shop: Shop, running: presence.Running, story: Story) -> int:
     """The number of things that went wrong; 0 is the happy end."""
     customer = _registration(shop, story)
@@ -83,6 +64,7 @@ def tell(shop: Shop, running: presence.Running, story: Story) -> int:
     _staff(shop, order, story)
     _delivery(shop, customer, order, story)
     _strangers(shop, order, story)
+    casework.tell(shop, customer, order, story)
     _record(shop, customer, story)
     return _search(running, story)
 

@@ -13,6 +13,12 @@ from privacy_gateway.domain.policy.masks import MASKS
         ("name", "Alice Example", "A••• E•••"),
         ("name", "王小明", "王•••"),
         ("name", "Ø", "•••"),
+        ("name", "e\u0301", "•••"),  # one letter, written as two
+        ("name", "कि", "•••"),
+        ("name", "محمد علي", "م••• ع•••"),
+        ("name", "Ѓорѓи Ѓ", "Ѓ•••"),
+        ("name", "김 철수", "철•••"),
+        ("street", "東京都千代田区", "東•••••"),
         ("email", "alice@example.org", "a•••@•••.org"),
         ("email", "a@example.org", "•••@•••.org"),
         ("phone", "+493023125001", "+••••••01"),

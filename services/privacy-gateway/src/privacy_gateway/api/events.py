@@ -1,14 +1,14 @@
 """Business events from one service to those that the policy lets hear them."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 
 from privacy_gateway import consumers as own
-from privacy_gateway.api import published
 from privacy_gateway.api.arrival import of
+from privacy_gateway.api.strict_body import body_of
 from privacy_gateway.clients.services import Services
-from privacy_gateway.domain.intake.strict_json import parse_object
 from privacy_gateway.domain.policy import Policy
 from privacy_gateway.domain.tokens.caller import Caller
 from privity_contracts.events import Event
@@ -21,12 +21,8 @@ class EventNotTaken(Unavailable):
     code = "event_not_taken"
 
 
-@router.post(
-    "/v1/events",
-    status_code=202,
-    openapi_extra=published.json("id", "type", "occurred_at", data={"type": "object"}),
-)
-async def pass_on(request: Request) -> dict[str, int]:
+@router.post("/v1/events", status_code=202)
+async def pass_on(request: Request, event: Annotated[Event, body_of(Event)]) -> dict[str, int]:
     """Done when every consumer has taken it; a consumer survives the same event twice."""
     arrival = of(request)
     caller: Caller = request.scope["privity.caller"]
@@ -34,7 +30,6 @@ async def pass_on(request: Request) -> dict[str, int]:
     services: Services = request.app.state.services
     if caller.kind != "service":
         raise NotAllowed("services publish events")
-    event = Event.model_validate(parse_object(arrival.body))
     name = caller.actor.removeprefix("svc_")
     if not policy.trusts(name, "publish", event.type):
         raise NotAllowed(f"{name} does not publish {event.type}")

@@ -3,6 +3,7 @@
 A mask keeps the type, never lengthens what is known, and never shows a short value whole.
 """
 
+import unicodedata
 from collections.abc import Callable
 
 DOT = "•"
@@ -14,9 +15,15 @@ def _dots(count: int) -> str:
 
 
 def mask_name(value: str) -> str:
-    """The first character of each of at most two words."""
-    words = value.split()[:2]
+    """The first letter of each of at most two words, where it has more than one."""
+    words = [_letters(word) for word in value.split()[:2]]
     return " ".join(word[0] + _dots(3) for word in words if len(word) > 1) or _dots(3)
+
+
+def _letters(word: str) -> str:
+    """Without the marks that go with letters: what is written with one letter and three marks is
+    one letter, in any script."""
+    return "".join(each for each in word if not unicodedata.category(each).startswith("M"))
 
 
 def mask_email(value: str) -> str:

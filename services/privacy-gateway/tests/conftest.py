@@ -268,6 +268,10 @@ class Sequencer:
     def __init__(self, owner):
         self.owner = owner
 
+    def of(self, owner):
+        """The one of another store."""
+        return Sequencer(owner)
+
     async def run(self):
         await self.owner.execute(
             """

@@ -10,7 +10,14 @@ import pytest
 from fastapi import FastAPI
 
 import privacy_gateway
-from privacy_gateway.api import accesses, alerts, audit, audit_statistics, audit_stream
+from privacy_gateway.api import (
+    accesses,
+    alerts,
+    audit,
+    audit_exports,
+    audit_statistics,
+    audit_stream,
+)
 from privacy_gateway.clients.line import for_driver
 from privacy_gateway.domain.audit.log import AuditLog, StoreUnavailable
 from privacy_gateway.domain.audit.query import Records
@@ -144,7 +151,7 @@ def door(log, records, vault):
     app.state.vault = vault
     app.state.policies = PolicyInForce(POLICY.parent)
     app.state.streams = Streams(Tail(records))
-    for each in (audit, audit_statistics, audit_stream, accesses, alerts):
+    for each in (audit, audit_exports, audit_statistics, audit_stream, accesses, alerts):
         app.include_router(each.router)
     return Arriving(app)
 
@@ -155,10 +162,10 @@ async def api(door, serve):
 
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
 
-        async def ask(who, body=None, *, path="/v1/audit/searches", **query):
+        async def ask(who, body=None, *, path="/v1/audit/searches", headers=None, **query):
             door.caller = who
-            if path.endswith(POSTED):
-                return await client.post(path, json=body or {})
+            if path.endswith(POSTED) and (body is not None or not path.endswith("/exports")):
+                return await client.post(path, json=body or {}, headers=headers)
             return await client.get(path, params=query)
 
         yield ask

@@ -17,6 +17,7 @@ from privacy_gateway.api import (
     accesses,
     alerts,
     audit,
+    audit_exports,
     audit_statistics,
     audit_stream,
     break_glass,
@@ -47,6 +48,7 @@ from privacy_gateway.domain.assignees import Assignees
 from privacy_gateway.domain.contracts import public
 from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.disclosure.record import Means
+from privacy_gateway.domain.exporting.making import Making
 from privacy_gateway.domain.passage import support_view
 from privacy_gateway.domain.passage.consents import Consents
 from privacy_gateway.domain.passage.contracts import ContractsInForce, load_documents
@@ -68,6 +70,7 @@ from privacy_gateway.main import deletion
 from privacy_gateway.main.parts import Parts, build, provider_of
 from privacy_gateway.settings import Settings
 from privity_database import migrate
+from privity_jobs import Worker
 from privity_rest import logs, problems, read_secret
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -180,8 +183,8 @@ def _app(parts: Parts) -> FastAPI:
         grants.router(exchange=exchange, introspection=introspection, signer=parts.signer)
     )
     app.include_router(privacy.router(identities))
-    review = (accesses, alerts, audit, audit_statistics, audit_stream, break_glass, published_log)
-    own = (*review, budgets, deletions, directory, disclosures, events, messages)
+    review = (accesses, alerts, audit, audit_exports, audit_statistics, audit_stream, published_log)
+    own = (*review, break_glass, budgets, deletions, directory, disclosures, events, messages)
     for routes in (*own, my_deletion, retention, notice, partners, recipients, schemas, support):
         app.include_router(routes.router)
     return app
@@ -236,6 +239,9 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             await running.enter_async_context(deletion.deleting(parts, app.state.deletion))
             running.enter_context(_seldom_collected())
             await running.enter_async_context(parts.watch.following())
+            making = Making(parts.database, parts.records, parts.vault)
+            exporting = Worker(parts.database.engine, making.handlers(), concurrency=1)
+            await running.enter_async_context(exporting)
             figures = Figures(parts.audit, parts.vault, parts.watch, parts.streams)
             running.enter_context(metrics.serving(settings.metrics_address, figures))
             yield

@@ -29,6 +29,7 @@ from privacy_gateway.models.deletions import (
     PurgeRequest,
     ReplayMark,
 )
+from privacy_gateway.models.exports import Export, ExportPart
 from privacy_gateway.models.keys import DataKeyRow, KeyHolder, KeyNotice
 from privacy_gateway.models.recipients import Agreement, Delivery, Message, Recipient, WebhookSecret
 from privacy_gateway.models.retention import (
@@ -58,6 +59,8 @@ __all__ = [
     "DataKeyRow",
     "Deletion",
     "Delivery",
+    "Export",
+    "ExportPart",
     "JournalBase",
     "JournalEntry",
     "KeyBase",

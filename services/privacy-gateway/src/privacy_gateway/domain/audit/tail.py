@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from privacy_gateway.domain.audit import leaf as leaves
 from privacy_gateway.domain.audit.filters import COLUMNS
 from privacy_gateway.domain.audit.query import Records, believed
 
@@ -22,7 +23,7 @@ _UNTIL = f"SELECT max(first_index + records) AS until FROM ({_FROM}) AS batch"  
 _BETWEEN = f"""
 SELECT batch.first_index + record.position AS log_index, record.* FROM ({_FROM}) AS batch
 CROSS JOIN LATERAL (
-    SELECT {COLUMNS}, position FROM records
+    SELECT {COLUMNS}, process_id, batch, position FROM records
     WHERE records.process_id = batch.process_id AND records.batch = batch.number
 ) AS record
 WHERE batch.first_index + record.position >= $1 AND batch.first_index + record.position < $2
@@ -45,6 +46,14 @@ class Entry:
     content: bytes
     members: dict[str, Any] | None
     """What the leaf says; nothing when the columns say something else."""
+    process_id: str
+    batch: int
+    position: int
+
+    @property
+    def leaf(self) -> dict[str, Any]:
+        """What it says, whatever the columns say."""
+        return self.members or leaves.read(self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,14 @@ class Tail:
         rows = await self._records.fetch(_BETWEEN, index, until, limit)
         entries = [
             Entry(
-                row["log_index"], row["id"], row["recorded_at"], bytes(row["leaf"]), believed(row)
+                row["log_index"],
+                row["id"],
+                row["recorded_at"],
+                bytes(row["leaf"]),
+                believed(row),
+                row["process_id"],
+                row["batch"],
+                row["position"],
             )
             for row in rows
         ]

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import asyncpg
 import decision
+import growth
 import httpx
 import psutil
 
@@ -169,8 +170,20 @@ def _processor_seconds(process_id: int) -> float:
     return sum(sum(member.cpu_times()[:2]) for member in family)
 
 
+def _cost(
+    url: str, processes: dict[str, int], requests: Path, asked: argparse.Namespace
+) -> tuple[float, str]:
+    """Reads a second, and where a read's microseconds go: they move less with what else runs."""
+    before = {each: _processor_seconds(number) for each, number in processes.items()}
+    rate = _measure(url, requests, asked.seconds, asked.connections)["requests_per_second"]
+    costs = {
+        each: (_processor_seconds(number) - before[each]) / (rate * asked.seconds) * 1e6
+        for each, number in processes.items()
+    }
+    return rate, ", ".join(f"{each} {cost:,.0f}" for each, cost in costs.items())
+
+
 def _costs(stack: Stack, plain: tuple[str, int], requests: Path, asked: argparse.Namespace) -> None:
-    """Where a read's microseconds go; moves less than speed with what else the machine does."""
     ours = {
         "gateway": stack.process_id("privacy-gateway"),
         "customers": stack.process_id("customers"),
@@ -179,21 +192,18 @@ def _costs(stack: Stack, plain: tuple[str, int], requests: Path, asked: argparse
     if stack.owns_postgres:
         ours["postgres"] = theirs["postgres"] = stack.process_id("postgres")
     for name, url, processes in (("gateway", stack.url, ours), ("plain", plain[0], theirs)):
-        before = {each: _processor_seconds(number) for each, number in processes.items()}
-        measured = _measure(url, requests, asked.seconds, asked.connections)
-        reads = measured["requests_per_second"] * asked.seconds
-        costs = {
-            each: (_processor_seconds(number) - before[each]) / reads * 1e6
-            for each, number in processes.items()
-        }
-        shown = ", ".join(f"{each} {cost:,.0f}" for each, cost in costs.items())
-        print(f"processor µs a read, {name}: {shown}")
+        print(f"processor µs a read, {name}: {_cost(url, processes, requests, asked)[1]}")
+    if asked.growth:
+        growth.show(
+            lambda database: _driver_url(stack, database, owner=True),
+            lambda: _cost(stack.url, ours, requests, asked),
+        )
 
 
 def _compare(urls: dict[str, str], requests: Path, asked: argparse.Namespace) -> None:
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in urls}
     for url in urls.values():
-        _measure(url, requests, 2, asked.connections)  # warm
+        _measure(url, requests, asked.seconds, asked.connections)  # warm
     for _ in range(asked.rounds):
         for name, url in urls.items():
             rounds[name].append(_measure(url, requests, asked.seconds, asked.connections))
@@ -220,6 +230,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--seconds", type=float, default=5)
     arguments.add_argument("--connections", type=int, default=32)
+    arguments.add_argument("--growth", action="store_true", help="also among up to 10⁶ others")
     asked = arguments.parse_args()
     print(f"Opening a shop with {asked.customers} customers ...", flush=True)
     with lent_stack(ROOT) as stack, tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:

@@ -43,7 +43,7 @@ class Unit:
         return f"{self.scope_kind}/{value.get(self.scope_field)}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Found:
     """One unit in one answer, before it is recorded."""
 

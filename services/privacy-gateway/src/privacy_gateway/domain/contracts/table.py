@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from privacy_gateway.domain.contracts.document import Route
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Match:
     route: Route
     parameters: dict[str, str]

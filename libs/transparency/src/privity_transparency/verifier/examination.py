@@ -146,7 +146,9 @@ class Examination:
             index = first + position
             wanted = expected[position * HASH_BYTES : (position + 1) * HASH_BYTES]
             rows = by_position.get(position, [])
+            # Of two that are alike, the one whose columns fit is the record.
             right = [row for row in rows if row.hashed_leaf == wanted]
+            right.sort(key=lambda row: len(row.problems))
             others = [row for row in rows if row.hashed_leaf != wanted]
             for row in right[:1]:
                 self._problems(index, row)

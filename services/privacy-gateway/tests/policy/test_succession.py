@@ -131,3 +131,64 @@ async def test_without_a_record_of_the_policy_nothing_starts(
     with pytest.raises(Unavailable):
         async with Succession(policies, audit=closed).following():
             pass
+
+
+def odd_or_even(revision: int):
+    """Two cells that change together: with one of the one and one of the other, it was a mix."""
+
+    def change(file):
+        even = revision % 2 == 0
+        for purpose, ways in (("enquiries", ("mask", "reveal")), ("feedback", ("reveal", "mask"))):
+            said = file["rules"][purpose]["support_1"]
+            for way in ways:
+                said[way] = [name for name in said.get(way, []) if name != "user.name"]
+            said[ways[even]].append("user.name")
+        file["rules"]["feedback"]["support_2"] = file["rules"]["feedback"]["support_1"]
+
+    return change
+
+
+async def test_who_decides_meanwhile_decides_by_one_whole_version(
+    policies, log, folder, write, record_figures
+) -> None:
+    """New versions, written piece by piece, and broken ones between them, under load."""
+    decided, mixed, done = 0, [], asyncio.Event()
+
+    async def deciding() -> None:
+        nonlocal decided
+        while not done.is_set():
+            policy = policies.current
+            cells = tuple(
+                policy.table("support_1", purpose)["user.name"].value
+                for purpose in ("enquiries", "feedback")
+            )
+            even = int(policy.version.partition(".")[2] or 0) % 2 == 0
+            wanted = ("reveal", "mask") if even else ("mask", "reveal")
+            if policy.version != "2026-01-01" and cells != wanted:
+                mixed.append((policy.version, cells))
+            decided += 1
+            await asyncio.sleep(0)
+
+    async with Succession(policies, audit=log, poll_seconds=0.05).following():
+        load = [asyncio.create_task(deciding()) for _ in range(8)]
+        for revision in range(11, 14):
+            broken = folder / f"{today(revision)}.broken.yaml"
+            broken.write_text("version: ]")
+            refused, before = policies.refused, policies.current.version
+            await until(lambda: policies.refused > refused)  # noqa: B023  # awaited here
+            path = write(today(revision), odd_or_even(revision), begins=datetime.now(UTC))
+            whole = path.read_text()
+            for end in (len(whole) // 2, len(whole) - 40, len(whole)):
+                path.write_text(whole[:end])
+                await asyncio.sleep(0.02)
+            assert policies.current.version == before  # one broken file holds all of them up
+            broken.unlink()
+            await until(lambda: policies.current.version == today(revision))  # noqa: B023
+        done.set()
+        await asyncio.gather(*load)
+
+    assert mixed == []
+    assert decided > 1000
+    record_figures(
+        f"policy: 3 versions and 3 broken files read while {decided} decisions were made"
+    )

@@ -91,6 +91,16 @@ def test_nothing_changes_between_a_version_and_itself(changes) -> None:
             "newsletter is forbidden",
         ),
         (
+            lambda f: f["purposes"]["enquiries"].update(cases=["enquiry", "complaint"]),
+            "more",
+            "a case about complaint now serves for enquiries",
+        ),
+        (
+            lambda f: f["purposes"]["returns"].update(work=["case", "site"]),
+            "less",
+            "an order no longer serves for returns",
+        ),
+        (
             lambda f: f["limits"]["budgets"]["default"].update(base=61),
             "other",
             "limits.budgets.default.base: 61 (before: 60)",

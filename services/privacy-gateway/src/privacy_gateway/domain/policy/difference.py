@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 from privacy_gateway.domain.policy import words
 from privacy_gateway.domain.policy.actions import WITHIN, Action
 from privacy_gateway.domain.policy.engine import Policy
-from privacy_gateway.domain.policy.file import PolicyFile
+from privacy_gateway.domain.policy.file import PolicyFile, Purpose
 
 Direction = Literal["more", "less", "other"]
 
@@ -63,6 +63,25 @@ def _purposes(old: PolicyFile, new: PolicyFile) -> Iterator[Change]:
                 asked = after.needs_consent
                 how = f"needs consent to {asked}" if asked else "needs no consent any more"
                 yield Change("purposes", "less" if asked else "more", f"{name} {how}")
+            yield from _ties(name, before, after)
+
+
+_WORK = {
+    "case": "a case",
+    "order": "an order",
+    "site": "a warehouse site",
+    "shop": "the shop as a whole",
+    "none": "an emergency",
+}
+
+
+def _ties(name: str, before: Purpose, after: Purpose) -> Iterator[Change]:
+    """What ties staff to a purpose."""
+    was = {_WORK[kind] for kind in before.work} | {f"a case about {k}" for k in before.cases}
+    now = {_WORK[kind] for kind in after.work} | {f"a case about {k}" for k in after.cases}
+    yield from (Change("purposes", "more", f"{w} now serves for {name}") for w in sorted(now - was))
+    for what in sorted(was - now):
+        yield Change("purposes", "less", f"{what} no longer serves for {name}")
 
 
 def _recipients(old: PolicyFile, new: PolicyFile) -> Iterator[Change]:
@@ -125,7 +144,7 @@ def _has_sentence(steps: list[str], was: Any, now: Any) -> bool:
             return True
         case ["purposes", _]:
             return was is None or now is None
-        case ["purposes", _, "forbidden" | "needs_consent"]:
+        case ["purposes", _, "forbidden" | "needs_consent" | "work" | "cases"]:
             return True
     return False
 

@@ -98,6 +98,14 @@ def test_an_export_tells_its_report_as_json(
     said = json.loads(capsys.readouterr().out)
     assert (said["clean"], said["records"], said["findings"]) == (True, 10, [])
 
+    (folder / "records.ndjson").write_bytes(b"")
+    assert main(["verify", "export", str(folder), *keys, "--json", "--quiet"]) == FOUND_WRONG
+
+    said = json.loads(capsys.readouterr().out)
+    assert said["clean"] is False
+    assert said["faults"] == {"file": 2}
+    assert [finding["fault"] for finding in said["findings"]] == ["file", "file"]
+
 
 async def test_a_database_is_verified_and_a_wrong_password_is_not_repeated(
     urls: DatabaseUrls,

@@ -104,7 +104,11 @@ class _Progress:
 
 def _tell(report: Report, given: argparse.Namespace, seconds: float) -> None:
     if given.json:
-        said = asdict(report) | {"clean": report.clean, "seconds": round(seconds, 3)}
+        said = vars(report) | {
+            "clean": report.clean,
+            "seconds": round(seconds, 3),
+            "findings": [asdict(finding) for finding in report.findings],
+        }
         sys.stdout.write(json.dumps(said) + "\n")
         return
     shown = report.findings if given.all else report.findings[:_SHOWN]

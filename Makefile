@@ -45,6 +45,15 @@ contracts: setup
 test: setup
 	@$(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
 
+.PHONY: backup restore
+# Data, keys and the journal of deletions, each to a place of its own: docs/backup-and-restore.md
+backup: setup
+	@$(BIN)/python -m privity_deploy.backup
+
+# make restore BACKUP=folder [KEYS=folder] [JOURNAL=file], with the shop closed.
+restore: setup
+	@$(BIN)/python -m privity_deploy.restore $(BACKUP) $(if $(KEYS),--keys $(KEYS)) $(if $(JOURNAL),--journal $(JOURNAL))
+
 .PHONY: demo bench torture
 # The whole story step by step; opens a shop of its own when none is running.
 demo: setup
@@ -59,3 +68,4 @@ torture: setup
 	@PRIVITY_DISPATCHES=200 $(BIN)/pytest --timeout=1800 tests/test_adapter_killed.py
 	@PRIVITY_TAMPERING=whole PRIVITY_RECORDS=1000000 PRIVITY_SIGNER_KILLS=100 $(BIN)/pytest --timeout=3600 libs/transparency services/audit-log
 	@PRIVITY_DEATHS=1 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/deletion/test_run.py
+	@PRIVITY_RESTORES=1 $(BIN)/pytest --timeout=1800 tests/test_backup.py

@@ -219,3 +219,22 @@ def test_what_a_legal_hold_covers_stays_until_it_is_released(
     live = "SELECT count(*) FROM data_keys WHERE subject = $1 AND destroyed_at IS NULL"
     assert ask(stack, "privity_keys", live, customer.id)[0][0] >= 2
     assert officer.ask("DELETE", f"/v1/legal-holds/{hold['id']}").json["released_at"] is not None
+
+
+def test_what_would_go_tonight_is_said_to_who_oversees_it_and_nothing_is_late(
+    customer: Customer, staff: Staff, visitor: Someone
+) -> None:
+    officer = staff.grant("privacy", "deletion_oversight")
+
+    now = officer.get("/v1/retention/due")
+    in_years = officer.get("/v1/retention/due?days=365")["items"]
+
+    assert now["overdue"] == 0
+    assert {item["class"] for item in in_years} >= {"identity", "delivery"}
+    assert all(item["why"] and item["ground"] and item["due_at"] for item in in_years)
+    assert officer.get("/v1/retention/sweeps")["next_cursor"] is None
+    support = staff.grant("support", "case_management")
+    for path in ("/v1/retention/due", "/v1/retention/sweeps"):
+        assert support.ask("GET", path).status == 403
+        assert customer.who.ask("GET", path).status == 403
+        assert visitor.ask("GET", path).status == 401

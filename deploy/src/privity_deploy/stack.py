@@ -83,11 +83,7 @@ class Stack:
 
     def start(self) -> None:
         places = self.places
-        for folder in (places.run_dir, places.logs_dir, places.pids_dir):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.chmod(0o700)
-        prepare_folder(places.sockets_dir, Account.current())
-        self._presence.claim()
+        self._claim()
         try:
             self._end_left_overs()
             places.ports = (
@@ -110,6 +106,26 @@ class Stack:
         except BaseException:
             self.stop()
             raise
+
+    def _claim(self) -> None:
+        places = self.places
+        for folder in (places.run_dir, places.logs_dir, places.pids_dir):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        prepare_folder(places.sockets_dir, Account.current())
+        self._presence.claim()
+
+    @contextmanager
+    def closed(self) -> Iterator[Stack]:
+        """The database server alone, for whoever works on its data while no process does."""
+        self._claim()
+        try:
+            self._end_left_overs()
+            self._start_databases()
+            yield self
+        finally:
+            self._children = {}
+            self.stop()
 
     def stop(self) -> None:
         """In reverse: first whoever is asked from outside, last the database."""

@@ -1,9 +1,11 @@
 """Retention under a clock that is moved: nothing early, nothing overdue, by country."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from privacy_gateway.api.command_line import main
 from privacy_gateway.clients.holdings import HoldingsUnknown
 from privacy_gateway.domain.retention import clocks, holds, terms
 from privacy_gateway.domain.retention.dueness import due, overdue
@@ -12,7 +14,7 @@ from privity_contracts import ids
 from privity_contracts.events import Event
 from privity_jobs import RetryLater
 
-from .conftest import all_of
+from .conftest import POLICY, all_of
 
 DAY = timedelta(days=1)
 
@@ -218,3 +220,23 @@ async def test_a_service_that_is_away_is_tried_again_and_holds_up_nobody(
         assert "user.name" not in town.held[person.id, person.order].fields
     reports = await all_of(means, "SELECT failed FROM sweeps ORDER BY id DESC LIMIT 2")
     assert reports == [(0,), (1,)]
+
+
+async def test_the_command_line_says_what_goes_tonight_and_why(
+    means, a_person, clock, gateway_database, monkeypatch, capsys
+):
+    person = await a_person()
+    clock.now = datetime.now(UTC) - timedelta(days=89, hours=12)
+    await delivered(means, person, country="DE")
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", gateway_database.runtime)
+
+    code = await asyncio.to_thread(main, ["retention", "due", "--policy", str(POLICY)])
+
+    said = capsys.readouterr().out
+    mine = [line for line in said.splitlines() if person.order in line]
+    assert len(mine) == 2
+    assert all("90 days after: order ended; complaints and returns" in line for line in mine)
+    assert person.id not in said
+    assert code in {0, 1}  # other tests' people may be late by the real clock
+    monkeypatch.delenv("GATEWAY_DATABASE_URL")
+    assert main(["retention", "due"]) == 2

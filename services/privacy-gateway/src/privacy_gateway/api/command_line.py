@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 
+from privacy_gateway.api import due_line
 from privacy_gateway.domain.contracts.locating import line_of
 from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.passage.contracts import Contracts, load_documents
@@ -41,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="privacy-gateway", description=__doc__)
-    policy = parser.add_subparsers(required=True, metavar="policy").add_parser(
-        "policy", help="check, compare and read policy files"
-    )
+    areas = parser.add_subparsers(required=True, metavar="area")
+    due_line.add_to(areas.add_parser("retention", help="what goes when, and why"), FOLDER)
+    policy = areas.add_parser("policy", help="check, compare and read policy files")
     policy.add_argument("--policy", type=Path, default=FOLDER, help="a file, or a folder of them")
     policy.add_argument(
         "--contract",

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 
+from privacy_gateway.domain.deletion.journal import JournalUnavailable
 from privacy_gateway.domain.deletion.means import Means, own_access
 from privacy_gateway.domain.vault.key_cache import Place
 from privacy_gateway.models import RetentionEnd
@@ -29,6 +30,9 @@ async def replay(by: Means, keys_database: Database, *, now: datetime) -> int:
     latest = await by.journal.latest()
     databases = (by.database, keys_database)
     known = [await _mark(database) for database in databases]
+    if max(known) > latest:
+        # Somebody emptied it, or brought an old copy: what it no longer says would come back.
+        raise JournalUnavailable("the journal knows less than it did")
     if min(known) >= latest:
         return 0
     tags = await by.journal.since(max(0, min(known) - OVERLAP))

@@ -78,8 +78,7 @@ class AuditHouse:
             ("to-signer", "random"),
         ):
             self.secrets.ensure(name, kind)
-        self.owner = await asyncpg.connect(for_driver(self.audit.owner))
-        self._stack.push_async_callback(self.owner.close)
+        await self.reconnect()
         keys = DataKeys(self._keys_url, KeyFile.read_or_create(self.folder / "keks.json"))
         await keys.start()
         self._stack.push_async_callback(keys.close)
@@ -90,6 +89,11 @@ class AuditHouse:
         await self.start("signer")
         await self.start("witness")
         return self
+
+    async def reconnect(self):
+        """After the server was killed."""
+        self.owner = await asyncpg.connect(for_driver(self.audit.owner))
+        self._stack.callback(self.owner.terminate)
 
     async def start(self, name):
         path, socket = self.secrets.path, self.folder / f"{name}.sock"
@@ -123,7 +127,9 @@ class AuditHouse:
         await server.shutdown()
         await server.lifespan.shutdown()
 
-    async def gateway(self, *, spool=None, behind_after=60.0, keep=60.0):
+    async def gateway(
+        self, *, spool=None, behind_after=60.0, keep=60.0, deadline=20.0, follows=True
+    ):
         """One more gateway process's way into the store."""
         key = ProcessKey(self.secrets.read("identity.pem"), now=datetime.now(UTC))
         chain = Chain(key, spool or self.folder / "spool")
@@ -134,12 +140,13 @@ class AuditHouse:
             keep_seconds=keep,
             every_seconds=0.1,
         )
-        await self._stack.enter_async_context(sequenced.following())
         log = AuditLog(
-            self.audit.runtime, self._vault, chain, sequenced=sequenced, deadline_seconds=20
+            self.audit.runtime, self._vault, chain, sequenced=sequenced, deadline_seconds=deadline
         )
         await log.start()
         self._stack.push_async_callback(log.close)
+        if follows:
+            await self._stack.enter_async_context(sequenced.following())
         return log
 
     @contextlib.asynccontextmanager

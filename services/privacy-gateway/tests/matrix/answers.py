@@ -41,6 +41,8 @@ class Leaf:
     path: tuple[str, ...]
     category: str
     sealed: bool
+    about: bool
+    """Whether it stands in something about a person; the next page's cursor does not."""
 
 
 def everything(categories: dict[str, Any], purposes: list[str]) -> dict[str, Any]:
@@ -64,18 +66,20 @@ def everything(categories: dict[str, Any], purposes: list[str]) -> dict[str, Any
     return app.openapi()
 
 
-def leaves(schema: Any, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
+def leaves(schema: Any, path: tuple[str, ...] = (), *, about: bool = False) -> Iterator[Leaf]:
     inner, _ = nullable(schema)
     whole = {**schema, **inner}
     if inner.get("type") == "object" and "x-privity-category" not in inner:
+        about = about or "x-privity-subject" in inner
         for name, member in inner.get("properties", {}).items():
-            yield from leaves(member, (*path, name))
+            yield from leaves(member, (*path, name), about=about)
     elif inner.get("type") == "array":
         category = inner.get("x-privity-category")
         items = {**({"x-privity-category": category} if category else {}), **inner["items"]}
-        yield from leaves(items, (*path, "[]"))
+        yield from leaves(items, (*path, "[]"), about=about)
     else:
-        yield Leaf(path, whole["x-privity-category"], whole.get("x-privity-kind") == "sealed")
+        sealed = whole.get("x-privity-kind") == "sealed"
+        yield Leaf(path, whole["x-privity-category"], sealed, about)
 
 
 def made_up(schema: Any, person: Person, scope: str | None = None) -> Any:

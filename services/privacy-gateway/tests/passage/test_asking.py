@@ -178,7 +178,7 @@ async def test_the_catalogue_says_what_is_held_why_and_until_when(ask) -> None:
     held = {item["id"]: item for item in answer.json()["items"]}
     street = held["user.contact.address.street"]
     assert (street["label"], street["sealed"]) == ("street", True)
-    assert street["kept"]["until"] == "90 days after order delivered"
+    assert street["kept"]["until"] == "90 days after order ended"
     assert {"customers", "orders"} <= set(street["held_by"])
     assert "POST /v1/addresses line1" in street["collected_at"]
     assert street["given_to"] == ["delivery"]

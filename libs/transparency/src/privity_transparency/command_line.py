@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from privity_transparency.encoding import Malformed, from_base64
 from privity_transparency.note import COSIGNATURE, ED25519, NotSigned, VerifierKey
-from privity_transparency.verifier import bundle, database, export
+from privity_transparency.verifier import archives, bundle, database, export
 from privity_transparency.verifier.findings import Report
 from privity_transparency.verifier.heads import Trust
 
@@ -42,7 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     try:
         report = _verified(given)
-    except (export.NotAnExport, database.NotAnAuditDatabase, bundle.NoLeaf) as exc:
+    except (
+        export.NotAnExport,
+        database.NotAnAuditDatabase,
+        archives.NotAnArchive,
+        bundle.NoLeaf,
+    ) as exc:
         return _failed(str(exc))
     except (NotSigned, Malformed) as exc:
         return _failed(f"a known checkpoint: {exc}")
@@ -74,6 +79,7 @@ def _verified(given: argparse.Namespace) -> Report:
         database.verify_database(
             url,
             trust,
+            archives=given.archive,
             accept_unlogged=given.accept_unlogged,
             workers=given.workers,
             progress=progress,
@@ -161,6 +167,14 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="count records that are in no batch instead of finding fault with them: those "
         "from before there was a log, which nothing proves",
+    )
+    whole.add_argument(
+        "--archive",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="a month that was closed, and left the database for this folder",
     )
     for each in (one, folder, whole):
         _add_trust(each)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -16,6 +17,7 @@ from privity_transparency import tiles
 from privity_transparency.batch import Batch, Process
 from privity_transparency.tiles import WIDTH, TileId
 from privity_transparency.verifier import rows
+from privity_transparency.verifier.archives import Archives
 from privity_transparency.verifier.chains import Chains
 from privity_transparency.verifier.examination import Examination
 from privity_transparency.verifier.findings import Fault, Report
@@ -50,17 +52,26 @@ async def verify_database(
     url: str,
     trust: Trust,
     *,
+    archives: Sequence[Path] = (),
     accept_unlogged: bool = False,
     workers: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Report:
-    """Raises NotAnAuditDatabase, OSError, NotSigned or Malformed (of what is known outside)."""
+    """Raises NotAnAuditDatabase, NotAnArchive, OSError, NotSigned or Malformed (of what is known
+    outside). `archives`: folders of the months that were closed."""
     dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
     connection = await asyncpg.connect(dsn, server_settings={"TimeZone": "UTC"})
     try:
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
-        reading = _Reading(connection, dsn, snapshot, trust, progress)
+        reading = _Reading(
+            connection,
+            dsn,
+            snapshot=snapshot,
+            trust=trust,
+            archives=archives,
+            progress=progress,
+        )
         return await reading.verify(workers or os.cpu_count() or 1, accept_unlogged)
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as exc:
         raise NotAnAuditDatabase("there is no audit log in this database") from exc
@@ -75,8 +86,10 @@ class _Reading:
         self,
         connection: asyncpg.Connection,
         dsn: str,
+        *,
         snapshot: str,
         trust: Trust,
+        archives: Sequence[Path],
         progress: Progress,
     ) -> None:
         self._connection = connection
@@ -86,6 +99,7 @@ class _Reading:
         self._progress = progress
         self._report = Report()
         self._chains = Chains(trust.identities, self._report)
+        self._archives = Archives(archives, self._report)
 
     async def verify(self, workers: int, accept_unlogged: bool) -> Report:
         fetch = self._connection.fetch
@@ -101,6 +115,7 @@ class _Reading:
         covered = await self._listed(size, trusted, examination, workers)
         if covered < size:
             examination.absent(covered, size)
+        examination.outside(self._archives.left(), "in an archive, of a batch that is not there")
         await examine_outside(
             self._connection,
             report=self._report,
@@ -154,7 +169,9 @@ class _Reading:
                     covered = max(covered, first + records)
                     await lowest.reach(covered)
                     leaves = self._follow(record, signed)
-                    examination.batch(first, records, leaves, found)
+                    of_batch = (record["process_id"], record["number"])
+                    rows_found = self._archives.joined(*of_batch, found)
+                    examination.batch(first, records, leaves, rows_found)
                 trusted.forget(below=covered)
                 self._progress(min(covered, size), size)
         return covered

@@ -17,13 +17,12 @@ from privacy_gateway.api.reading import (
     reviewer,
 )
 from privacy_gateway.api.strict_body import body_of
-from privacy_gateway.domain.audit import people
+from privacy_gateway.domain.audit import archived, people
 from privacy_gateway.domain.audit.access import Access
 from privacy_gateway.domain.audit.openings import CATEGORY
 from privacy_gateway.domain.passage.contracts import ContractsInForce
 from privacy_gateway.domain.policy import Action, replay
 from privacy_gateway.domain.policy.in_force import PolicyInForce
-from privity_rest import NotFound
 
 router = APIRouter(prefix="/v1/audit")
 
@@ -42,6 +41,7 @@ async def search(request: Request, asked: Annotated[Search, body_of(Search)]) ->
         "records": page.leaves,
         "people": await named(request, page.leaves, asked.reveal, asking),
         "altered": page.altered,
+        "archived": await archived.months(records_of(request), filters),
         "next_cursor": page.next_cursor,
         "privacy": privacy(asking, receipt.record_id),
     }
@@ -77,7 +77,7 @@ async def _one(request: Request, record_id: str) -> tuple[dict[str, Any], bool, 
     [receipt] = await log_of(request).record([asking])
     found = await records_of(request).get(record_id)
     if found is None:
-        raise NotFound(f"no record {record_id}")
+        raise await archived.missing(records_of(request), record_id)
     return *found, asking, receipt.record_id
 
 

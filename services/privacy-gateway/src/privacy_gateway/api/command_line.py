@@ -1,4 +1,5 @@
-"""`privacy-gateway policy …`: the policy for those who write, review and ask about it.
+"""`privacy-gateway policy …`: the policy for those who write, review and ask about it; and
+`privacy-gateway audit …`, for who owns the store of records.
 
 Nothing here starts the gateway or reads a secret: it works from the files alone.
 """
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from privacy_gateway.api import due_line
+from privacy_gateway.api import closing_command, due_line
 from privacy_gateway.domain.contracts.locating import line_of
 from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.passage.contracts import Contracts, load_documents
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="privacy-gateway", description=__doc__)
     areas = parser.add_subparsers(required=True, metavar="area")
     due_line.add_to(areas.add_parser("retention", help="what goes when, and why"), FOLDER)
+    closing_command.add_to(areas)
     policy = areas.add_parser("policy", help="check, compare and read policy files")
     policy.add_argument("--policy", type=Path, default=FOLDER, help="a file, or a folder of them")
     policy.add_argument(

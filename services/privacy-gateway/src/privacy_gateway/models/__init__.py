@@ -4,6 +4,7 @@ count, recipients and what went to them), `KeyBase` the data keys, `AuditBase` t
 """
 
 from privacy_gateway.models.audit import (
+    ArchivedMonth,
     Checkpoint,
     LogBatch,
     Process,
@@ -48,6 +49,7 @@ schema.declare(Base.metadata)
 __all__ = [
     "Agreement",
     "Alert",
+    "ArchivedMonth",
     "AuditBase",
     "Base",
     "BreakGlass",

@@ -133,3 +133,14 @@ class Sequencing(AuditBase):
     one: Mapped[bool] = mapped_column(primary_key=True)
     holder: Mapped[str | None] = mapped_column(Text)
     until: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class ArchivedMonth(AuditBase):
+    """A month whose records lie in an archive, and the hash of the archive's manifest."""
+
+    __tablename__ = "archived_months"
+
+    month: Mapped[str] = mapped_column(Text, primary_key=True)
+    records: Mapped[int] = mapped_column(BigInteger)
+    manifest: Mapped[str] = mapped_column(Text)
+    archived_at: Mapped[datetime] = mapped_column(Moment)

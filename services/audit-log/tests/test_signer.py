@@ -172,7 +172,7 @@ async def test_killed_at_any_instant_it_stands_by_every_answer_it_gave(
         async with running(settings, socket) as process:
             client = SignerClient(socket, outbound_key_file=settings.inbound_key_file)
             loop = asyncio.get_running_loop()
-            loop.call_later(chance.uniform(0.0, 0.12), process.send_signal, signal.SIGKILL)
+            killing = None
             try:
                 while seen < 390:
                     wanted = SignCheckpoint(
@@ -181,6 +181,9 @@ async def test_killed_at_any_instant_it_stands_by_every_answer_it_gave(
                     note = await client.sign(wanted)
                     seen += 1
                     answered.append(Checkpoint.parse(note.text))
+                    killing = killing or loop.call_later(
+                        chance.uniform(0.0, 0.12), process.send_signal, signal.SIGKILL
+                    )
             except SignerUnavailable:
                 pass
             except SignerRefused as refusal:

@@ -70,3 +70,4 @@ torture: setup
 	@PRIVITY_TAMPERING=whole PRIVITY_RECORDS=1000000 PRIVITY_SIGNER_KILLS=100 $(BIN)/pytest --timeout=3600 libs/transparency services/audit-log
 	@PRIVITY_DEATHS=1 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/deletion/test_run.py
 	@PRIVITY_RESTORES=1 $(BIN)/pytest --timeout=1800 tests/test_backup.py
+	@PRIVITY_CANARIES=long $(BIN)/pytest --timeout=3600 tests/test_canaries.py

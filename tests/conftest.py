@@ -102,15 +102,28 @@ def household(town: Town, staff: Staff, make_product: MakeProduct) -> Household:
     Only read by tests, or asked to change in vain.
     """
     customer = town.customer()
-    order = town.order(customer, make_product())
+    return customer, settle(customer, town, staff, make_product(), delivered=True)
+
+
+def settle(
+    customer: Customer, town: Town, staff: Staff, product: str, *, delivered: bool
+) -> dict[str, str]:
+    """An order, its shipment, and cases that those who follow them up have taken."""
+    order = town.order(customer, product)
     staff.pack(order["id"])
 
     def arrived() -> bool:
         return bool(customer.who.get(f"/v1/orders/{order['id']}")["state"] == "delivered")
 
-    eventually(arrived, within=40, what="confirmed delivery")
+    if delivered:
+        eventually(arrived, within=40, what="confirmed delivery")
+
+    def announced() -> Any:
+        shipment = shipment_of(customer.who, order["id"])
+        return shipment if shipment["delivery"] else None
+
     ids = town.ids_of(customer, order)
-    shipment = shipment_of(customer.who, order["id"])
+    shipment = eventually(announced, within=40, what="delivery request")
     ids["shipment_id"] = shipment["id"]
     ids["recipient_id"] = shipment["delivery"]["recipient_id"]
     for username, kinds in FOLLOWED_UP.items():
@@ -120,7 +133,7 @@ def household(town: Town, staff: Staff, make_product: MakeProduct) -> Household:
     ids["case_id"] = ids["enquiry of support"]
     version = customer.who.get("/v1/policy")["version"]
     customer.who.put("/v1/consents/marketing", {"given": True, "policy_version": version})
-    return customer, ids
+    return ids
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,7 @@ class Request:
     path: str
     body: Json | None = None
     headers: Mapping[str, str] | None = None
+    door: Door | None = None
     role: str = ""
     purpose: str = ""
 
@@ -150,7 +151,7 @@ def requests(
         label = f"{role} for {purpose}"
         for name, who, theirs in _askers(door, (purpose, role), customer, ids, staff, services):
             made = _request(door, who, name or label, customer, theirs)
-            yield replace(made, role=role, purpose=purpose)
+            yield replace(made, door=door, role=role, purpose=purpose)
 
 
 def _askers(

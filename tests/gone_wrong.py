@@ -10,6 +10,7 @@ Run as one process in their place, behind a gateway of its own. A file says how 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -69,6 +70,9 @@ class GoneWrong:
         how = json.loads(self._file.read_text())
         if scope["path"] in how.get("answers", {}):
             await _answer(send, how["answers"][scope["path"]])
+            return
+        if how.get("says") and scope["path"] != "/healthz":
+            await _say(receive, send, how["says"])
             return
         name = headers.get(b"host", b"").decode()
         victim = how.get("victim", "").encode()
@@ -147,4 +151,17 @@ async def _answer(send: Send, content: Any) -> None:
     body = json.dumps(content).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _say(receive: Any, send: Send, what: dict[str, Any]) -> None:
+    asked = (await receive()).get("body", b"").decode(errors="replace")
+    await asyncio.sleep(what.get("seconds", 0))
+    text = what["body"]
+    body = text.replace("{asked}", json.dumps(asked)[1:-1]).encode()
+    headers = {"content-type": "application/json", **what.get("headers", {})}
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    pairs.append((b"content-length", b"%d" % len(body)))
+    start = {"type": "http.response.start", "status": what.get("status", 200), "headers": pairs}
+    await send(start)
     await send({"type": "http.response.body", "body": body})

@@ -158,18 +158,22 @@ class Town:
         with self._lock:
             number = next(self._numbers)
         word = secrets.token_hex(3)
-        name = f"Quirl{word} {STEM.capitalize()}ein"
-        email = f"quirl{word}@{STEM}ein.example.org"
-        phone = f"+493023125{number}"  # numbers that are kept for fiction
+        customer = self.register(
+            name=f"Quirl{word} {STEM.capitalize()}ein",
+            email=f"quirl{word}@{STEM}ein.example.org",
+            phone=f"+493023125{number}",  # numbers that are kept for fiction
+        )
+        if with_address:
+            customer.address = customer.who.post("/v1/addresses", address(customer), key=new_key())
+        return customer
+
+    def register(self, *, name: str, email: str, phone: str) -> Customer:
         visitor = Someone(self.shop.url)
         person = {"name": name, "email": email, "phone": phone, "password": PASSWORD}
         begun = visitor.post("/v1/registrations", person)
         code = code_from_mail(self.shop.mail_url, email, within=30)
         visitor.post(f"/v1/registrations/{begun['id']}/confirmation", {"code": code})
-        customer = self.sign_in(Customer(visitor, name, email, phone, "", ""))
-        if with_address:
-            customer.address = customer.who.post("/v1/addresses", address(customer), key=new_key())
-        return customer
+        return self.sign_in(Customer(visitor, name, email, phone, "", ""))
 
     def sign_in(self, customer: Customer) -> Customer:
         """The same person in a session of its own."""

@@ -133,6 +133,16 @@ def test_what_is_encrypted_to_another_key_is_refused(carrier: httpx.Client) -> N
     assert post(carrier, {"id": body["id"], "encrypted": token}).status_code == 400
 
 
+def test_it_quotes_what_it_was_given_when_it_is_told(carrier: httpx.Client) -> None:
+    carrier.put("/behaviour", json={"mode": "error_500_echoing"}).raise_for_status()
+
+    answer = post(carrier, request())
+
+    assert answer.status_code == 500
+    assert "recipient" in answer.text
+    assert "recipient" in answer.headers["x-error"]
+
+
 @pytest.mark.parametrize(
     ("mode", "status", "taken"),
     [("error_500", 500, 0), ("gone_410", 410, 0), ("redirect", 307, 0), ("slow", 204, 1)],

@@ -54,3 +54,15 @@ def test_it_refuses_as_often_as_it_is_told(mail: httpx.Client) -> None:
         assert refusal.value.smtp_code == code
     write(mail, "zoe@example.org")
     assert len(mail.get("/messages").json()["messages"]) == 1
+
+
+def test_its_refusals_quote_what_they_were_given_when_it_is_told(mail: httpx.Client) -> None:
+    mail.put("/behaviour", json={"mode": "refuse_echoing", "times": 1}).raise_for_status()
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        write(mail, "zoe@example.org")
+    mail.put("/behaviour", json={"mode": "try_later_echoing", "times": 1}).raise_for_status()
+    with pytest.raises(smtplib.SMTPDataError) as later:
+        write(mail, "zoe@example.org")
+
+    assert b"zoe@example.org" in refused.value.recipients["zoe@example.org"][1]
+    assert b"zoe@example.org" in later.value.smtp_error

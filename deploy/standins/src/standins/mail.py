@@ -19,11 +19,14 @@ REPLIES = {"try_later": "451 Not now", "refuse": "550 No such mailbox"}
 
 
 class Behaviour(BaseModel):
-    """`times`: for so many messages, then it behaves again; absent: until told otherwise."""
+    """`times`: for so many messages, then it behaves again; absent: until told otherwise.
+
+    Real servers quote in their refusals what they were given; so do the modes that echo.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    mode: Literal["ok", "try_later", "refuse"] = "ok"
+    mode: Literal["ok", "try_later", "refuse", "refuse_echoing", "try_later_echoing"] = "ok"
     times: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -32,12 +35,24 @@ class Post:
     messages: list[dict[str, Any]] = field(default_factory=list)
     behaviour: Behaviour = field(default_factory=Behaviour)
 
-    # aiosmtpd calls it by this name.
+    # aiosmtpd calls them by these names.
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.behaviour.mode == "refuse_echoing":
+            return f"550 5.1.1 <{address}>: nobody here is called {address}"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         now = self.behaviour
         if now.times is not None:
             left = now.times - 1
             self.behaviour = now.model_copy(update={"times": left}) if left else Behaviour()
+        if now.mode == "try_later_echoing":
+            said = (envelope.content or b"")[-200:]
+            text = said if isinstance(said, str) else said.decode(errors="replace")
+            return f"451 4.7.1 {envelope.rcpt_tos} later: {' '.join(text.split())}"
         if now.mode != "ok":
             return REPLIES[now.mode]
         self.messages.append(_readable(envelope))

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
 
 from privacy_gateway.api.arrival import Arrival
 from privacy_gateway.api.forwarding import Forwarding, PurposeNotAllowed
@@ -125,12 +126,17 @@ async def test_a_visitor_is_asked_to_sign_in_rather_than_refused(door, behind) -
 async def test_a_services_refusal_says_no_more_than_a_problem_may(door, behind) -> None:
     said = {
         "type": "about:blank",
-        "title": "Order not found",
+        "title": f"{SECRET} is not known",
         "status": 404,
         "code": "order_not_found",
-        "detail": f"no order {ORDER}",
+        "detail": f"no order {ORDER} of {SECRET}",
         "recipient": SECRET,
-        "errors": [{"field": "/x", "code": "unknown", "value": SECRET}],
+        "errors": [
+            {"field": "/lines/3/product_id", "code": "unknown", "value": SECRET},
+            {"field": f"/{SECRET}", "code": f"wrong: {SECRET}"},
+            {"field": SECRET, "code": ["unknown"]},
+            SECRET,
+        ],
         "trace": [SECRET],
     }
     behind.says("orders", f"/v1/orders/{ORDER}", said, status=404)
@@ -143,8 +149,31 @@ async def test_a_services_refusal_says_no_more_than_a_problem_may(door, behind) 
         [refusal.status, refusal.code, refusal.title, refusal.detail, refusal.errors]
     ).decode()
     assert (refusal.status, refusal.code) == (404, "order_not_found")
-    assert refusal.detail == f"no order {ORDER}"
-    assert SECRET not in whole
+    assert refusal.errors[0] == ("/lines/3/product_id", "unknown")
+    assert not any(word in whole for word in SECRET.replace(",", "").split()[:3])
+
+
+async def test_a_refusal_that_is_not_even_json_is_a_broken_service(door, behind) -> None:
+    async def broken(request: Any) -> Any:
+        raise web.HTTPNotFound(text=SECRET, content_type="application/problem+json")
+
+    behind.says("orders", f"/v1/orders/{ORDER}", broken)
+
+    with pytest.raises(Refusal) as caught:
+        await door(staff("support_1", "order_verification"), f"/v1/orders/{ORDER}")
+
+    assert (caught.value.status, SECRET in str(caught.value)) == (503, False)
+
+
+async def test_what_a_service_names_as_an_ended_session_has_to_be_one(door, behind) -> None:
+    # It would be kept. The door has no sessions to end: a call would be an error.
+    path = "/v1/case-queue"
+    behind.says("customers", path, {"items": [], "next_cursor": None})
+    behind.revokes["customers", path] = {"Privity-Revoke": "quirina"}
+
+    status, _ = await door(staff("support_1", "case_management"), path)
+
+    assert status == 200
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,8 @@ def _add_webhook(app: FastAPI) -> None:
         behaviour = carrier.behave()
         if behaviour.mode in misbehaviour.TAKES:
             carrier.take(message, behaviour)
-        return await misbehaviour.answer(request, behaviour)
+        given = message.model_dump_json()
+        return await misbehaviour.answer(request, behaviour, given)
 
     @app.api_route("/misdirected", methods=["GET", "POST"])
     async def misdirected(request: Request) -> Response:

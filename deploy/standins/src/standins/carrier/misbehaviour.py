@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
@@ -14,6 +15,7 @@ Mode = Literal[
     "slow",  # takes the delivery, answers after `seconds`
     "error_500",
     "gone_410",
+    "error_500_echoing",  # and what it was given, readable, in body and headers
     "hang_up",  # closes the connection without having taken the delivery
     "hang_up_after_taking",  # and the shop cannot know
     "duplicate_callbacks",  # each tracking report is sent twice
@@ -49,13 +51,14 @@ class SocketInReach:
         await self._app(scope, receive, send)
 
 
-async def answer(request: Request, behaviour: Behaviour) -> Response:
-    """The answer to one webhook, after it was taken or not."""
+async def answer(request: Request, behaviour: Behaviour, given: str = "") -> Response:
+    """The answer to one webhook, after it was taken or not; `given` is what was in it."""
     match behaviour.mode:
-        case "error_500":
-            return Response(status_code=500)
-        case "gone_410":
-            return Response(status_code=410)
+        case "error_500_echoing":
+            header = {"X-Error": quote(given)[:4000], "Retry-After": quote(given)[:4000]}
+            return Response(f"cannot take {given}", status_code=500, headers=header)
+        case "error_500" | "gone_410" as mode:
+            return Response(status_code=int(mode[-3:]))
         case "redirect":
             return RedirectResponse("/misdirected", status_code=307)
         case "slow":

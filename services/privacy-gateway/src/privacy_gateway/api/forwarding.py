@@ -5,6 +5,7 @@ Pure ASGI: this is the path that every read of the shop takes.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -36,7 +37,7 @@ from privity_rest import (
     Unauthenticated,
     Unavailable,
 )
-from privity_rest.problems import MEDIA_TYPE, safe_name
+from privity_rest.problems import MEDIA_TYPE, pointer, safe_name
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -150,7 +151,7 @@ class Forwarding:
             return
         if work:
             await self._sessions.end_work(ended)
-        else:
+        elif _SESSION.fullmatch(ended):  # what is ended is kept, so it has to be an id
             await self._sessions.end(ended)
 
     async def _admitted(self, journey: Journey) -> Journey:
@@ -231,32 +232,44 @@ def _visitor(caller: Caller, purpose: str) -> Caller:
 
 
 _CASE = re.compile(rf"case/cas_{ids.BODY}")
+_SESSION = re.compile(rf"ses_{ids.BODY}")
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_PERSON = re.compile(rf"(?:cus|stf)_{ids.BODY}")
 
 
 class RelayedRefusal(Refusal):
-    """A service's own problem document, with what it may say."""
+    """What a service's own problem document may say: codes, and which members they are about.
+
+    Its prose stays inside. A service with a bug in it may quote what it was sent, a password too.
+    """
 
     def __init__(self, status: int, members: Mapping[str, Any]) -> None:
+        listed = members.get("errors")
         errors = [
-            (str(error.get("field")), str(error.get("code")))
-            for error in members.get("errors", ())
+            (_member(error.get("field")), _code(error.get("code"), "invalid"))
+            for error in (listed if isinstance(listed, list) else ())
             if isinstance(error, dict)
         ]
-        detail = str(members.get("detail", ""))
-        # Whom it is about the caller knows, unless the service has mistaken them for another.
-        super().__init__(None if _PERSON.search(detail) else detail or None, errors=errors)
+        super().__init__(errors=errors)
         self.status = status
-        code, title = members.get("code"), members.get("title")
-        self.code = code if isinstance(code, str) and _CODE.fullmatch(code) else "refused"
-        self.title = title if isinstance(title, str) else self.title
+        self.code = _code(members.get("code"), "refused")
+        self.title = self.code.replace("_", " ").capitalize()
+
+
+def _code(said: Any, otherwise: str) -> str:
+    return said if isinstance(said, str) and _CODE.fullmatch(said) else otherwise
+
+
+def _member(said: Any) -> str:
+    """A pointer of which only names remain that a program chose."""
+    names = str(said).split("/")[1:]
+    return pointer(tuple(int(n) if n.isdecimal() and len(n) < 4 else n for n in names))
 
 
 def relayed(answer: UpstreamAnswer) -> Refusal:
     members: Any = None
     if answer.headers.get("Content-Type", "").startswith(MEDIA_TYPE):
-        members = orjson.loads(answer.body)
+        with suppress(orjson.JSONDecodeError):
+            members = orjson.loads(answer.body)
     if not isinstance(members, dict) or (answer.status >= 500 and answer.status != 503):
         return Unavailable("the service is broken")
     refusal = RelayedRefusal(answer.status, members)

@@ -147,6 +147,7 @@ async def main(seconds: float, crowds: list[int], sizes: list[int]) -> None:
             keys = DataKeys(
                 await database(server.admin_url, "keys", Grants.READ_WRITE),
                 KeyFile.read_or_create(Path(folder) / "keks.json"),
+                deadline_seconds=10,
             )
             await keys.start()
             vault = Vault(keys, index_key=b"i" * 32, request_key=b"r" * 32)

@@ -171,6 +171,7 @@ async def main(seconds: float, crowds: list[int], sizes: list[int]) -> None:
                     server.admin_url, database="audit", user="audit_owner", password="o" * 32
                 )
                 await filled(owner, log, people, clerk, size=size)
+                await settled(server.admin_url)
                 await at_size(audit_url, vault, log, people, clerk, size=size)
             await log.close()
             await bare.close()
@@ -212,6 +213,13 @@ async def filled(owner: str, log: AuditLog, people: list[str], clerk: str, *, si
         max(0, size - there),
     )
     await connection.execute("ANALYZE records")
+    await connection.close()
+
+
+async def settled(admin: str) -> None:
+    """What the filling left to be written is not counted with what follows."""
+    connection = await asyncpg.connect(admin)
+    await connection.execute("CHECKPOINT")
     await connection.close()
 
 

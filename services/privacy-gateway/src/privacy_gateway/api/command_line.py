@@ -1,7 +1,7 @@
 """`privacy-gateway policy …`: the policy for those who write, review and ask about it; and
 `privacy-gateway audit …`, for who owns the store of records.
 
-Nothing here starts the gateway or reads a secret: it works from the files alone.
+Nothing here starts the gateway. What is about the policy works from the files alone.
 """
 
 import argparse

@@ -4,6 +4,8 @@ It uses the shop that `make run` opened; when none is open, it opens one for its
 """
 
 import asyncio
+import base64
+import json
 import sys
 import tempfile
 import time
@@ -66,6 +68,7 @@ def tell(shop: Shop, running: presence.Running, story: Story) -> int:
     _strangers(shop, order, story)
     casework.tell(shop, customer, order, story)
     _record(shop, customer, story)
+    _deletion(shop, customer, story)
     return _search(running, story)
 
 
@@ -175,6 +178,32 @@ def _record(shop: Shop, customer: Person, story: Story) -> None:
     found = auditor.post("/v1/audit/searches", {"purpose": "delivery", "limit": 5})
     story.say(f"An auditor finds {len(found['records'])} records for delivery; they name fields, "
               "purposes and roles, and no person.")  # fmt: skip
+
+
+def _deletion(shop: Shop, customer: Person, story: Story) -> None:
+    story.step("She has everything deleted that no law keeps")
+    wish = {"when": "at_once", "orders_in_progress": "leave"}
+    asked = customer.post("/v1/my/deletion", wish)
+    wanted = {"id": asked["id"], "receipt_key": asked["receipt_key"]}
+
+    def done() -> dict[str, Any] | None:
+        found: dict[str, Any] = Person(shop.url).post("/v1/deletions/receipts", wanted)
+        return found if found["state"] == "done" else None
+
+    payload = eventually(done, within=60, what="end of the deletion")["receipt"].split(".")[1]
+    said = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    story.say(f"A signed receipt: {len(said['gone'])} classes of data are gone. "
+              f"{said['searched']['values']} sealed values were tried with every key that is left: "
+              f"{said['searched']['opened']} opened. "
+              f"{len(said['partners'])} delivery is to be purged by its carrier.")  # fmt: skip
+    for kept in said["kept"]:
+        story.say(f"Kept: {', '.join(kept['data'])} until {(kept['until'] or '?')[:10]} "
+                  f"({kept['why']}).")  # fmt: skip
+    try:
+        sign_in(shop.url, email=CUSTOMER["email"], password=PASSWORD)
+        story.say("She can still sign in. That is wrong.")
+    except Refused as refused:
+        story.say(f"Signing in again: {refused.status} {refused.body['code']}.")
 
 
 def _search(running: presence.Running, story: Story) -> int:

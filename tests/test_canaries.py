@@ -38,6 +38,8 @@ from .people import address as usual_address
 from .second_gateway import SecondGateway
 from .trouble import SQL_STATES, drive_broken, drive_through_kills, echoing_mail, failing_rows
 
+pytestmark = pytest.mark.timeout(3600 if os.environ.get("PRIVITY_CANARIES") == "long" else 300)
+
 Figures = Callable[[str], None]
 THOROUGH = os.environ.get("PRIVITY_CANARIES") == "long"  # as `make torture` asks
 DATABASES = ("privity_customers", "privity_orders", "privity_logistics", "privity_gateway")

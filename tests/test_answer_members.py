@@ -22,7 +22,7 @@ from . import doors
 from .answer_members import allowed, too_much, written, wrong_in_refusal
 from .conftest import Household, MakeProduct
 from .doors import Door, Request, Services
-from .people import Answer, Carrier, Someone, Staff, Town
+from .people import Answer, Carrier, Someone, Staff, Town, search_for
 from .second_gateway import SecondGateway
 
 Figures = Callable[[str], None]

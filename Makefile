@@ -71,3 +71,5 @@ torture: setup
 	@PRIVITY_DEATHS=1 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/deletion/test_run.py
 	@PRIVITY_RESTORES=1 $(BIN)/pytest --timeout=1800 tests/test_backup.py
 	@PRIVITY_CANARIES=long $(BIN)/pytest --timeout=3600 tests/test_canaries.py
+	@PRIVITY_DESTRUCTION_ROUNDS=1000 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/grants/test_keys_under_load.py
+	@PRIVITY_SEALS=10000000 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/vault/test_nonces.py

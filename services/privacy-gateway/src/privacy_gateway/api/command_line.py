@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from privacy_gateway.api import closing_command, due_line
+from privacy_gateway.api import closing_command, due_line, key_commands
 from privacy_gateway.domain.contracts.locating import line_of
 from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.passage.contracts import Contracts, load_documents
@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     areas = parser.add_subparsers(required=True, metavar="area")
     due_line.add_to(areas.add_parser("retention", help="what goes when, and why"), FOLDER)
     closing_command.add_to(areas)
+    key_commands.add_to(areas)
     policy = areas.add_parser("policy", help="check, compare and read policy files")
     policy.add_argument("--policy", type=Path, default=FOLDER, help="a file, or a folder of them")
     policy.add_argument(

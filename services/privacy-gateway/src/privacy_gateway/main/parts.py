@@ -30,6 +30,7 @@ from privacy_gateway.domain.vault.destruction import Destruction
 from privacy_gateway.domain.vault.kek import KeyEncryption
 from privacy_gateway.domain.vault.key_places import key_encryption
 from privacy_gateway.domain.vault.process_key import ProcessKey
+from privacy_gateway.domain.vault.rings import Rings
 from privacy_gateway.domain.vault.vault import Vault
 from privacy_gateway.domain.watch import rules
 from privacy_gateway.domain.watch.watch import Watch
@@ -72,13 +73,17 @@ def build(settings: Settings) -> Parts:
     keks = key_encryption(settings.key_encryption, secrets_dir=secrets)
     keys_url = settings.keys_database_url.get_secret_value()
     local = all(place.kind == "file" for place in settings.key_encryption)
-    keys = DataKeys(keys_url, keks, deadline_seconds=0.6 if local else 1.5)
+    rings = Rings(keks)
+    keys = DataKeys(keys_url, keks, deadline_seconds=0.6 if local else 1.5, rings=rings)
     vault = Vault(
         keys,
         index_key=bytes.fromhex(read_secret(secrets / "blind-index")),
         request_key=bytes.fromhex(read_secret(secrets / "requests")),
     )
     process_key = ProcessKey(read_secret(secrets / "audit-identity.pem"), now=datetime.now(UTC))
+    pem = read_secret(secrets / "token-signing.pem")
+    signer = TokenSigner(pem, issuer=settings.public_url)
+    rings.use("token_signing", signer.use_keys, seed=pem.encode())
     database_url = settings.database_url.get_secret_value()
     audit_url = settings.audit_database_url.get_secret_value()
     database = Database(database_url, application_name="privacy-gateway")
@@ -111,7 +116,7 @@ def build(settings: Settings) -> Parts:
         webhooks=Webhooks(allowed=AllowedAddresses.read(settings.allowed_delivery_addresses)),
         mail=mail,
         services=Services(settings.services),
-        signer=TokenSigner(read_secret(secrets / "token-signing.pem"), issuer=settings.public_url),
+        signer=signer,
         revocations=Revocations(database, database_url),
         budgets=Budgets(database_url, vault),
         telling=Telling(database, mail, to=settings.data_protection_mail),

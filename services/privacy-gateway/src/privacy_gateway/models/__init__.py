@@ -31,7 +31,7 @@ from privacy_gateway.models.deletions import (
     ReplayMark,
 )
 from privacy_gateway.models.exports import Export, ExportPart
-from privacy_gateway.models.keys import DataKeyRow, KeyHolder, KeyNotice
+from privacy_gateway.models.keys import DataKeyRow, KeyHolder, KeyNotice, RingKey
 from privacy_gateway.models.recipients import Agreement, Delivery, Message, Recipient, WebhookSecret
 from privacy_gateway.models.retention import (
     LeftBehind,
@@ -83,6 +83,7 @@ __all__ = [
     "RetentionClock",
     "RetentionEnd",
     "Revocation",
+    "RingKey",
     "Sequencing",
     "SignInAttempts",
     "SignedBatch",

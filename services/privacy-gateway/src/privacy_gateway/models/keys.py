@@ -79,3 +79,23 @@ class KeyHolder(KeyBase):
     process_id: Mapped[str] = mapped_column(Text, primary_key=True)
     confirmed: Mapped[int] = mapped_column(BigInteger)
     seen_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+
+
+class RingKey(KeyBase):
+    """A key of the gateway's own, wrapped. One of a ring is used; others are accepted beside it."""
+
+    __tablename__ = "ring_keys"
+    __table_args__ = (
+        Index("ring_keys_current", "ring", unique=True, postgresql_where=text("state = 'current'")),
+        CheckConstraint("state IN ('coming', 'current', 'leaving')", name="ring_keys_state"),
+    )
+
+    key_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    ring: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    wrapped: Mapped[bytes] = mapped_column(LargeBinary)
+    kek_id: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    ends_at: Mapped[datetime | None] = mapped_column(Moment)
+    reindexed_by: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    """Services that hold no index any more that another key made."""

@@ -27,6 +27,7 @@ class Authenticator:
         self._signer = signer
         self._revocations = revocations
         self._cache = TokenCache() if cache is None else cache
+        self._generation = signer.generation
         self._services = {
             name.encode(): (_digest(key.encode()), callers.service(name))
             for name, key in service_keys.items()
@@ -60,6 +61,9 @@ class Authenticator:
     def _token(self, untrusted: bytes, now: float) -> Caller:
         revocations = self._revocations
         revocations.require_fresh()
+        if self._generation != self._signer.generation:
+            self._generation = self._signer.generation
+            self._cache.clear()
         key = self._cache.key(untrusted)
         entry = self._cache.get(key)
         if entry is None:

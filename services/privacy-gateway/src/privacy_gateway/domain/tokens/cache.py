@@ -41,5 +41,8 @@ class TokenCache:
     def drop(self, key: bytes) -> None:
         self._entries.pop(key, None)
 
+    def clear(self) -> None:
+        self._entries.clear()
+
     def __len__(self) -> int:
         return len(self._entries)

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,17 @@ class TokenSigner:
         self.issuer = issuer
         self._verifying = {thumbprint(pem): _key(pem).public_key() for pem in also_verify}
         self._verifying[self.kid] = self._key.public_key()
+        self.generation = 0
+        """Grows when keys change, so that what was checked before is checked again."""
+
+    def use_keys(self, pems: Sequence[bytes]) -> None:
+        """Signs with the first, verifies with all."""
+        key_pem, *others = (pem.decode() for pem in pems)
+        changed = TokenSigner(key_pem, issuer=self.issuer, also_verify=others)
+        if changed._verifying.keys() != self._verifying.keys() or changed.kid != self.kid:
+            self.generation += 1
+        self._key, self.kid = changed._key, changed.kid
+        self._verifying = changed._verifying
 
     def sign(self, claims: Mapping[str, object]) -> str:
         """The claims as given; `iss` is this signer's own."""

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -21,6 +21,7 @@ from privacy_gateway.domain.vault.kek import KeyEncryption, KeyEncryptionUnavail
 from privacy_gateway.domain.vault.key_cache import DataKey, KeyCache, Place
 from privacy_gateway.domain.vault.key_table import AUDIT_TAG, Found, KeyTable
 from privacy_gateway.domain.vault.lease import CHANNEL, RENEW_SECONDS, Lease
+from privacy_gateway.domain.vault.rings import Rings
 from privity_rest import NotFound, Unavailable
 
 __all__ = ["AUDIT_TAG", "DataKeys", "KeyDestroyed", "KeysUnavailable"]
@@ -63,6 +64,7 @@ class DataKeys:
         cache_size: int = 20_000,
         cache_seconds: float = 30.0,
         longest_use: timedelta = LONGEST_USE,
+        rings: Rings | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._noticed = asyncio.Event()
@@ -76,7 +78,8 @@ class DataKeys:
         self._table = KeyTable(self._fetch, keks, longest_use=longest_use)
         self._seals: Counter[str] = Counter()
         self._cache = KeyCache(size=cache_size, life_seconds=cache_seconds, clock=clock)
-        self._lease = Lease(self._cache, self._fetch, clock=clock)
+        self._rings = rings
+        self._lease = Lease(self._cache, self._fetch, self._read_rings, clock=clock)
         self._turn = asyncio.Lock()
         self._next: _Round | None = None
         self._working: asyncio.Task[None] | None = None
@@ -88,6 +91,10 @@ class DataKeys:
             await self._line.connect()
         except Unreachable as exc:
             raise KeysUnavailable(f"not connected: {exc}") from None
+        try:
+            await self._lease.renew()
+        except LineFailed as exc:
+            raise KeysUnavailable(f"no answer: {type(exc).__name__}") from None
         self._following = asyncio.create_task(self._follow(), name="key notices")
 
     async def close(self) -> None:
@@ -167,7 +174,9 @@ class DataKeys:
                 async with self._turn:
                     again = await self._lease.renew()
                     await self._tell()
-            except LineFailed as exc:
+                    if self._rings is not None and self._rings.is_due(datetime.now(UTC)):
+                        await self._read_rings()
+            except (LineFailed, KeyEncryptionUnavailable) as exc:
                 _log.warning("key_notices_lost", reason=type(exc).__name__)
             if not again:
                 with contextlib.suppress(TimeoutError):
@@ -237,6 +246,10 @@ class DataKeys:
             key.seals_left -= self._seals[key.key_id]
             self._cache.hold(key)
         return found
+
+    async def _read_rings(self) -> None:
+        if self._rings is not None:
+            await self._rings.read(self._fetch)
 
     async def _tell(self) -> None:
         told, self._seals = self._seals, Counter()

@@ -99,14 +99,17 @@ class Destruction:
                 raise
         return gone
 
-    async def announce(self) -> None:
-        """Returns when every process has looked at the keys anew. Raises KeysUnavailable."""
+    async def announce(self, key_ids: Collection[str] = ()) -> None:
+        """Returns when every process has looked at these keys, and at the gateway's own, anew.
+
+        Raises KeysUnavailable.
+        """
         async with self._turn:
             try:
                 connection = await self._connected()
                 async with asyncio.timeout(self._deadline), connection.transaction():
                     await connection.execute(_ALONE)
-                    number = await _notify(connection, [])
+                    number = await _notify(connection, list(key_ids))
                 await self._confirmed(number)
             except _FAILURES as exc:
                 self.close()

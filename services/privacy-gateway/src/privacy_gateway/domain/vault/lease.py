@@ -42,16 +42,21 @@ class Lease:
     read before a notice arrives after it."""
 
     def __init__(
-        self, cache: KeyCache, fetch: Fetch, *, clock: Callable[[], float] = time.monotonic
+        self,
+        cache: KeyCache,
+        fetch: Fetch,
+        changed: Callable[[], Awaitable[None]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`changed` is awaited for every notice, before it counts as read."""
         self.process_id = ids.mint("prc")
         self._cache = cache
         self._fetch = fetch
+        self._changed = changed
         self._clock = clock
         self._seen: int | None = None
         self._read_at = float("-inf")
-        self.generation = 0
-        """Grows with every notice."""
 
     @property
     def holds(self) -> bool:
@@ -74,8 +79,9 @@ class Lease:
         notices = [row for row in rows if row["number"] is not None]
         for notice in notices:
             self._cache.forget(notice["key_ids"])
-            self._seen = notice["number"]
-            self.generation += 1
+        if notices:
+            await self._changed()
+            self._seen = notices[-1]["number"]
         # What was read just now is not confirmed yet: the lease rests on the reading before.
         self._extend(self._read_at if notices else began)
         self._read_at = began
@@ -90,8 +96,9 @@ class Lease:
         self._cache.clear()
         began = self._clock()
         [row] = await self._fetch(_REGISTER, self.process_id)
+        # What was changed before is read after it: nothing is missed in between.
+        await self._changed()
         self._seen, self._read_at = row["confirmed"], began
-        self.generation += 1
         self._extend(began)
 
     def _extend(self, since: float) -> None:

@@ -1,0 +1,180 @@
+"""`privacy-gateway keys …`: what is due, and rotating while the gateway serves.
+
+Reads the gateway's own settings from the environment, as the gateway does. What it changes, every
+running process takes over before the command goes on.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from privacy_gateway.clients.line import for_driver
+from privacy_gateway.domain import key_rotation
+from privacy_gateway.domain.tokens.jose import LONGEST_LIFETIME
+from privacy_gateway.domain.vault import rings, signing_keys
+from privacy_gateway.domain.vault.destruction import Destruction
+from privacy_gateway.domain.vault.kek import KeyEncryption, KeyFile, StillNeeded
+from privacy_gateway.domain.vault.key_places import key_encryption
+from privacy_gateway.domain.vault.key_status import status
+from privacy_gateway.settings import Settings
+from privity_rest import Unavailable
+
+OVERLAP = timedelta(seconds=max(LONGEST_LIFETIME.values()) + 300)
+"""Until the last token that an earlier key signed has expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    keks: KeyEncryption
+    keys: Any
+    gateway: Any
+    destruction: Destruction
+
+
+def add_to(areas: Any) -> None:
+    keys = areas.add_parser("keys", help="what is due, and rotating while the gateway serves")
+    actions = keys.add_subparsers(required=True, metavar="command")
+
+    shown = actions.add_parser("status", help="ages, counts, what is due; exits 3 if something is")
+    shown.set_defaults(answer=_running(_status))
+
+    rotate = actions.add_parser("rotate", help="a new key takes over").add_subparsers(
+        required=True, metavar="key"
+    )
+    kek = rotate.add_parser("kek", help="a new key-encryption key wraps everything anew")
+    kek.add_argument("--resume", action="store_true", help="no new key: what is left to wrap")
+    kek.add_argument("--batch", type=int, default=key_rotation.BATCH)
+    kek.set_defaults(answer=_running(_rotate_kek))
+    data = rotate.add_parser("data-keys", help="each place gets a new key at its next write")
+    data.add_argument("--batch", type=int, default=key_rotation.BATCH)
+    data.set_defaults(answer=_running(_rotate_data_keys))
+    signing = rotate.add_parser("token-signing", help="tokens are signed with a new key")
+    signing.add_argument(
+        "--at-once", action="store_true", help="the old key has leaked: its tokens end now"
+    )
+    signing.set_defaults(answer=_running(_rotate_signing))
+
+    retire = actions.add_parser("retire", help="takes an earlier key-encryption key away")
+    retire.add_argument("kek_id")
+    retire.set_defaults(answer=_running(_retire))
+
+
+async def _status(asked: argparse.Namespace, by: _Means) -> int:
+    lines = await status(by.keys, by.keks, now=datetime.now(UTC))
+    for line in lines:
+        sys.stdout.write(f"{line.what:<40} {line.says}\n")
+        if line.next:
+            sys.stdout.write(f"{'':<40} due: {line.next}\n")
+    return 3 if any(line.next for line in lines) else 0
+
+
+async def _rotate_kek(asked: argparse.Namespace, by: _Means) -> int:
+    if not asked.resume:
+        sys.stdout.write(f"{await by.keks.rotate()} wraps from here on\n")
+    await by.destruction.announce()
+    unreadable = still = 0
+    places = (
+        (by.keys, key_rotation.RING_KEYS),
+        (by.gateway, key_rotation.WEBHOOK_SECRETS),
+        (by.keys, key_rotation.DATA_KEYS),
+    )
+    for connection, what in places:
+        async for progress in key_rotation.rewrap(connection, by.keks, what, batch=asked.batch):
+            _show(f"{progress.of}: {progress.done:,} wrapped anew, {progress.left:,} left")
+        sys.stdout.write("\n")
+        unreadable, still = unreadable + progress.unreadable, still + progress.left
+    if unreadable:
+        sys.stderr.write(f"{unreadable:,} do not unwrap and stay as they are\n")
+    return 1 if still else 0
+
+
+async def _rotate_data_keys(asked: argparse.Namespace, by: _Means) -> int:
+    retired = 0
+    async for key_ids in key_rotation.retire_data_keys(by.keys, batch=asked.batch):
+        await by.destruction.announce(key_ids)
+        retired += len(key_ids)
+        _show(f"data keys: {retired:,} only open from here on")
+    sys.stdout.write("\n")
+    return 0
+
+
+async def _rotate_signing(asked: argparse.Namespace, by: _Means) -> int:
+    key_id = await rings.replace(
+        by.keys,
+        by.keks,
+        "token_signing",
+        signing_keys.fresh(),
+        announce=by.destruction.announce,
+        overlap=OVERLAP,
+    )
+    sys.stdout.write(f"{key_id} signs tokens from here on\n")
+    if asked.at_once:
+        ended = await rings.end(by.keys, "token_signing", announce=by.destruction.announce)
+        sys.stdout.write(f"{len(ended)} earlier ones are accepted no more\n")
+    return 0
+
+
+async def _retire(asked: argparse.Namespace, by: _Means) -> int:
+    if not isinstance(by.keks, KeyFile):
+        sys.stderr.write("a key service retires its own keys\n")
+        return 1
+    for connection, what in (
+        (by.keys, key_rotation.DATA_KEYS),
+        (by.keys, key_rotation.RING_KEYS),
+        (by.gateway, key_rotation.WEBHOOK_SECRETS),
+    ):
+        if wrapped := await key_rotation.under(connection, what, asked.kek_id):
+            sys.stderr.write(f"{asked.kek_id} still wraps {wrapped:,} {what.name}\n")
+            return 1
+    await by.keks.retire(asked.kek_id)
+    sys.stdout.write(
+        f"{asked.kek_id} is out of the file; backups hold it as long as they are kept\n"
+    )
+    return 0
+
+
+def _running(
+    command: Callable[[argparse.Namespace, _Means], Coroutine[Any, Any, int]],
+) -> Callable[[argparse.Namespace], int]:
+    async def run(asked: argparse.Namespace) -> int:
+        async with _means() as by:
+            return await command(asked, by)
+
+    def answer(asked: argparse.Namespace) -> int:
+        try:
+            return asyncio.run(run(asked))
+        except (Unavailable, StillNeeded, asyncpg.PostgresError) as exc:
+            sys.stderr.write(f"{type(exc).__name__}: {exc}\nwhat was done stays done; ask again\n")
+            return 1
+
+    return answer
+
+
+@asynccontextmanager
+async def _means() -> AsyncIterator[_Means]:
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    keys_url = settings.keys_database_url.get_secret_value()
+    keys = await asyncpg.connect(for_driver(keys_url))
+    gateway = await asyncpg.connect(for_driver(settings.database_url.get_secret_value()))
+    keks = key_encryption(settings.key_encryption, secrets_dir=settings.secrets_dir)
+    destruction = Destruction(keys_url)
+    try:
+        yield _Means(keks, keys, gateway, destruction)
+    finally:
+        destruction.close()
+        await keks.close()
+        await keys.close()
+        await gateway.close()
+
+
+def _show(line: str) -> None:
+    """In place on a terminal, one below the other in a log."""
+    sys.stdout.write(f"\r{line}" if sys.stdout.isatty() else f"{line}\n")
+    sys.stdout.flush()

@@ -47,23 +47,28 @@ class KeyPlace(BaseModel):
         return self
 
 
-class Settings(BaseSettings):
+class KeySettings(BaseSettings):
+    """What the commands that look after keys need to know; the gateway has the same."""
+
     model_config = SettingsConfigDict(
         env_prefix="GATEWAY_", extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
     database_url: SecretStr
-    migration_database_url: SecretStr
     keys_database_url: SecretStr
+    secrets_dir: Path
+    # The first one wraps data keys, the others still unwrap; see docs/keys.md.
+    key_encryption: tuple[KeyPlace, ...] = (KeyPlace(),)
+
+
+class Settings(KeySettings):
+    migration_database_url: SecretStr
     keys_migration_database_url: SecretStr
     audit_database_url: SecretStr
     audit_migration_database_url: SecretStr
     # What was deleted. Apart from everything that a backup holds.
     journal_database_url: SecretStr
     journal_migration_database_url: SecretStr
-    secrets_dir: Path
-    # The first one wraps data keys, the others still unwrap; see docs/keys.md.
-    key_encryption: tuple[KeyPlace, ...] = (KeyPlace(),)
     # On a disk that does not share the fate of the databases: batches wait here for a witness.
     spool_dir: Path
     # How long they are kept after a witness has seen them, for a database that is restored to

@@ -1,7 +1,6 @@
 """`privacy-gateway keys …`, without a gateway beside it."""
 
 import asyncio
-import json
 from pathlib import Path
 
 import asyncpg
@@ -34,30 +33,8 @@ def say(apart, tmp_path, monkeypatch, capsys):
     """Runs a command as an operator does; gives its exit code and what it said."""
     settings = {
         "DATABASE_URL": apart["gateway"].runtime,
-        "MIGRATION_DATABASE_URL": apart["gateway"].owner,
         "KEYS_DATABASE_URL": apart["keys"].runtime,
-        "KEYS_MIGRATION_DATABASE_URL": apart["keys"].owner,
-        "AUDIT_DATABASE_URL": "postgresql+asyncpg://nowhere/none",
-        "AUDIT_MIGRATION_DATABASE_URL": "postgresql+asyncpg://nowhere/none",
         "SECRETS_DIR": str(tmp_path),
-        "SPOOL_DIR": str(tmp_path),
-        "POLICY_DIR": str(tmp_path),
-        "PUBLIC_URL": "http://gateway.example",
-        "SERVICES": json.dumps(
-            {
-                "customers": {
-                    "socket": "/x.sock",
-                    "contract": "/x",
-                    "inbound_key_file": "/x",
-                    "outbound_key_file": "/x",
-                }
-            }
-        ),
-        "SMTP_HOST": "127.0.0.1",
-        "SMTP_PORT": "25",
-        "SMTP_REQUIRE_TLS": "true",
-        "MAIL_SENDER": "shop@example.org",
-        "DATA_PROTECTION_MAIL": "privacy@shop.example",
     }
     for name, text in settings.items():
         monkeypatch.setenv(f"GATEWAY_{name}", text)

@@ -1,6 +1,7 @@
 """`privacy-gateway keys …`: what is due, and rotating while the gateway serves.
 
-Reads the gateway's own settings from the environment, as the gateway does. What it changes, every
+Reads `GATEWAY_DATABASE_URL`, `GATEWAY_KEYS_DATABASE_URL`, `GATEWAY_SECRETS_DIR` and, if it is set,
+`GATEWAY_KEY_ENCRYPTION` from the environment, as the gateway does. What it changes, every
 running process takes over before the command goes on.
 """
 
@@ -23,7 +24,7 @@ from privacy_gateway.domain.vault.destruction import Destruction
 from privacy_gateway.domain.vault.kek import KeyEncryption, KeyFile, StillNeeded
 from privacy_gateway.domain.vault.key_places import key_encryption
 from privacy_gateway.domain.vault.key_status import status
-from privacy_gateway.settings import Settings
+from privacy_gateway.settings import KeySettings
 from privity_rest import Unavailable
 
 OVERLAP = timedelta(seconds=max(LONGEST_LIFETIME.values()) + 300)
@@ -159,7 +160,7 @@ def _running(
 
 @asynccontextmanager
 async def _means() -> AsyncIterator[_Means]:
-    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    settings = KeySettings()  # type: ignore[call-arg]  # from the environment
     keys_url = settings.keys_database_url.get_secret_value()
     keys = await asyncpg.connect(for_driver(keys_url))
     gateway = await asyncpg.connect(for_driver(settings.database_url.get_secret_value()))

@@ -97,5 +97,3 @@ class RingKey(KeyBase):
     kek_id: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     ends_at: Mapped[datetime | None] = mapped_column(Moment)
-    reindexed_by: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
-    """Services that hold no index any more that another key made."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from privacy_gateway.domain.vault.kek import Belonging, KeyEncryption, Wrapped
 from privity_contracts import ids
 
-Ring = Literal["blind_index", "token_signing"]
+Ring = Literal["token_signing"]
 Fetch = Callable[..., Awaitable[list[Any]]]
 Use = Callable[[Sequence[bytes]], None]
 

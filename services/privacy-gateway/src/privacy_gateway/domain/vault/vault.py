@@ -37,7 +37,7 @@ class Vault:
                 raise ValueError("a key for keyed hashes has 32 bytes")
         self.keys = keys
         self._owners = Owners(keys)
-        self._index_keys: Sequence[bytes] = (index_key,)
+        self._index_key = index_key
         self._request_key = request_key
         self.opened = 0
         self.recorded = 0
@@ -132,18 +132,10 @@ class Vault:
         self.opened += 1
         return text
 
-    def use_index_keys(self, keys: Sequence[bytes]) -> None:
-        """The first makes indexes that are stored; under the others there may be some as yet."""
-        self._index_keys = tuple(keys)
-
     def blind_index(self, category: str, normalised: str) -> str:
-        """Equal for equal values of a category, and nothing else can be learned from it.
-
-        While a key is replaced, what earlier keys would make comes after it: `b1:…+…`.
-        """
-        message = f"b1|{category}|{normalised}".encode()
-        made = (hmac.digest(key, message, "sha256")[:24] for key in self._index_keys)
-        return f"b1:{'+'.join(map(_text, made))}"
+        """Equal for equal values of a category, and nothing else can be learned from it."""
+        digest = hmac.digest(self._index_key, f"b1|{category}|{normalised}".encode(), "sha256")
+        return f"b1:{_text(digest[:24])}"
 
     def fingerprint(self, content: bytes) -> str:
         """Tells whether two request bodies are the same, to those who may read neither."""

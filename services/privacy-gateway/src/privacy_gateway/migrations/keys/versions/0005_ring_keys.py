@@ -1,4 +1,4 @@
-"""The gateway's own keys that change while it serves: for blind indexes and for tokens."""
+"""The gateway's own keys that change while it serves."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,9 +21,6 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("ends_at", sa.DateTime(timezone=True)),
-        sa.Column(
-            "reindexed_by", sa.ARRAY(sa.Text), server_default=sa.text("'{}'"), nullable=False
-        ),
         sa.CheckConstraint("state IN ('coming', 'current', 'leaving')", name="ring_keys_state"),
     )
     op.create_index(

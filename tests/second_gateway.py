@@ -45,7 +45,8 @@ class SecondGateway:
 def second_gateway(stack: Stack) -> Iterator[SecondGateway]:
     places = stack.places
     process = places.tables.process(GATEWAY)
-    [port] = ports.free_ones([process]).values()
+    own = ports.free_ones([process])
+    port = own[GATEWAY, "http"]
     socket = places.sockets_dir / "wrong.sock"
     file = places.run_dir / "wrong.json"
     file.write_text("{}")
@@ -53,10 +54,13 @@ def second_gateway(stack: Stack) -> Iterator[SecondGateway]:
     def look_up(kind: str, name: str | None) -> str | None:
         if kind == "socket":
             return str(socket)
-        return places.look_up(kind, name)
+        return own_port(kind, name)
 
     def own_port(kind: str, name: str | None) -> str | None:
-        return str(port) if kind == "port" else places.look_up(kind, name)
+        owner, _, which = (name or "").partition(".")
+        if kind == "port" and owner == GATEWAY:
+            return str(own[GATEWAY, which])
+        return places.look_up(kind, name)
 
     environment = {gone_wrong.FILE: str(file)}
     for name in SERVICES:

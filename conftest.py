@@ -6,12 +6,11 @@ the rest file by file, each of which makes what it shares once.
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-WITH_THE_SHOP = Path(__file__).parent / "tests"
+WITH_THE_SHOP = "tests/"
 FIGURES = pytest.StashKey[list[str]]()
 MINTED = re.compile(r"_[0-9a-hjkmnp-tv-z]{26}")
 
@@ -20,10 +19,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        together = "the shop" if item.path.is_relative_to(WITH_THE_SHOP) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(together))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  # only where there are workers
+
+    class ByWhatIsShared(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "the shop" if file.startswith(WITH_THE_SHOP) else file
+
+    return ByWhatIsShared(config, log)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -1,6 +1,6 @@
 """How a whole run is divided, and what it tells at its end.
 
-`make test` runs two workers. What shares the shop stays together in one; the other goes through
+`make test` runs three workers. What shares the shop stays together in one; the others go through
 the rest file by file, each of which makes what it shares once.
 """
 

@@ -181,5 +181,11 @@ async def signed_sizes(connection: Connection) -> tuple[int, int]:
     return row["signed"], row["cosigned"]
 
 
-FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What the way to the database may bring; all of it is tried again."""
+FAILURES = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was cut in mid-answer
+)
+"""What the way to the database may bring; all of it is tried again on a new connection."""

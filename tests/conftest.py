@@ -34,6 +34,22 @@ FOLLOWED_UP = {
 }
 
 
+BREAKING = (
+    "test_canaries.py",
+    "test_adapter_killed.py",
+    "test_backup.py",
+    "test_audit_store_in_trouble.py",
+    "test_audit_killed.py",
+)
+"""Whoever breaks the shared shop comes after those who only use it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(
+        key=lambda item: BREAKING.index(name) + 1 if (name := item.path.name) in BREAKING else 0
+    )
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     with lent_stack(ROOT) as running:

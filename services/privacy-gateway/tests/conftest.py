@@ -62,6 +62,7 @@ async def listening(app, stack):
         http="httptools",
         ws="none",
         access_log=False,
+        timeout_keep_alive=75,  # longer than clients keep a connection
         log_config=None,
         server_header=False,
     )

@@ -164,6 +164,23 @@ def test_our_own_ids_and_uuids_are_never_taken_for_one():
             assert not holds_card_number(f"see {text}, please")
 
 
+def test_digests_and_random_secrets_in_hex_are_not_taken_for_one():
+    secret = "1d36882285852629fe3a8547d6bf9fc1ea23e7053a4019778586cd55e14fae56"
+    assert holds_card_number(secret[:20])
+    assert not holds_card_number(secret)
+    assert not holds_card_number(f"the secret is {secret}.")
+    random = Random(5)  # the same numbers in every run
+    for digits in (40, 64, 128):
+        for _ in range(5000):
+            assert not holds_card_number(f"{random.getrandbits(4 * digits):0{digits}x}")
+
+
+@pytest.mark.parametrize("filling", ["0", "a", "f0a", "9"])
+@pytest.mark.parametrize("digits", [32, 40, 64, 128])
+def test_a_number_padded_to_a_digests_length_is_found(filling, digits):
+    assert holds_card_number(f"a4242424242424242f{filling * digits}"[:digits])
+
+
 def test_a_number_beside_an_id_is_found_all_the_same():
     assert holds_card_number(f"{ids.mint('ord')} 4242424242424242")
     assert holds_card_number("00000000-0000-4000-8000-000000000000 4242424242424242")

@@ -36,6 +36,11 @@ _IDENTIFIER = re.compile(
     r"|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
     re.IGNORECASE,
 )
+# Digests and random secrets in hex, the same. With fewer different letters it could be a card
+# number that was padded.
+_HEX = re.compile(r"\b(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128})\b", re.IGNORECASE)
+_HEX_LETTERS = 3
+_LONGEST_IDENTIFIER = 128
 
 _16 = frozenset({16})
 _16_TO_19 = frozenset({16, 17, 18, 19})
@@ -194,6 +199,11 @@ def _is_phone(match: re.Match[str], text: str) -> bool:
 
 
 def _is_identifier(match: re.Match[str], text: str) -> bool:
-    # An identifier begins before its digits and ends behind them, and is 36 characters at most.
-    around = _IDENTIFIER.finditer(text, max(0, match.start() - 36), match.end() + 36)
+    # An identifier begins before its digits and ends behind them.
+    reach = match.start() - _LONGEST_IDENTIFIER, match.end() + _LONGEST_IDENTIFIER
+    around = [*_IDENTIFIER.finditer(text, max(0, reach[0]), reach[1])]
+    for found in _HEX.finditer(text, max(0, reach[0]), reach[1]):
+        letters = {character for character in found[0].lower() if character.isalpha()}
+        if len(letters) >= _HEX_LETTERS:
+            around.append(found)
     return any(f.start() <= match.start() and match.end() <= f.end() for f in around)

@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from privacy_gateway.domain.vault.kek import Belonging, KeyEncryption, Wrapped
-from privacy_gateway.models import WebhookSecret
+from privacy_gateway.models import Recipient, WebhookSecret
 from privity_contracts import ids
 from privity_rest import Conflict
 
@@ -62,13 +62,18 @@ async def rotate(
     tx: AsyncSession, fresh: FreshSecret, *, overlap: timedelta, now: datetime
 ) -> None:
     """Raises TooManySecrets."""
+    # Two rotations at once go one after the other, so that they count one another.
+    await tx.execute(
+        select(Recipient.id)
+        .where(Recipient.id == fresh.row.recipient_id)
+        .with_for_update(key_share=True)
+    )
     ends = now + overlap
     mine = (
         WebhookSecret.recipient_id == fresh.row.recipient_id,
         WebhookSecret.use == fresh.row.use,
     )
     await tx.execute(delete(WebhookSecret).where(*mine, WebhookSecret.expires_at <= now))
-    # The rows are locked by this, so that two rotations at once count one another.
     await tx.execute(
         update(WebhookSecret)
         .where(*mine)

@@ -314,14 +314,15 @@ def test_a_webhook_and_a_letter_hold_what_their_recipient_may_have(
     schema = Someone(shop.url).get("/v1/schemas/delivery-request.v1")
     private = {**customer.private, "e-mail": customer.email}
 
-    # More than once, if the answer to the first was lost.
-    delivery, *again = carrier.received()[ids["shipment_id"]]
+    deliveries = carrier.received()[ids["shipment_id"]]
     letters = httpx.get(f"{shop.mail_url}/messages", params={"to": customer.email}).json()
 
-    assert list(undescribed(delivery["payload"], schema)) == []
-    assert all(each["payload"] == delivery["payload"] for each in again)
-    assert list(undescribed({**delivery["payload"], "email": customer.email}, schema)) == ["email"]
-    assert customer.email not in str(delivery["payload"])
+    assert deliveries
+    for delivery in deliveries:
+        sent = delivery["payload"]
+        assert list(undescribed(sent, schema)) == []
+        assert list(undescribed({**sent, "email": customer.email}, schema)) == ["email"]
+        assert customer.email not in str(sent)
     may_have = set(written()["recipients"]["delivery"]["allow"])
     assert not may_have & {"user.payment", "user.contact.email", "user.behavior.purchase_history"}
     assert letters["messages"]
@@ -333,7 +334,7 @@ def test_a_webhook_and_a_letter_hold_what_their_recipient_may_have(
         "user.contact.email",
         "user.authorization.code",
     }
-    record_figures(f"members: 1 webhook, {len(letters['messages'])} letters")
+    record_figures(f"members: {len(deliveries)} webhooks, {len(letters['messages'])} letters")
 
 
 def undescribed(value: Any, schema: Any, path: str = "") -> Iterator[str]:

@@ -29,7 +29,7 @@ from privity_deploy.environment import command_of, environment_of
 from privity_deploy.places import Places
 from privity_deploy.presence import Presence, Running
 from privity_deploy.secrets import Secrets
-from privity_deploy.startup import Report, await_one, start_in_order
+from privity_deploy.startup import Report, await_one, compile_sources, start_in_order
 from privity_deploy.tables import POSTGRES
 from privity_postgres import PostgresServer, bootstrap, drop
 from privity_postgres.account import Account
@@ -86,6 +86,7 @@ class Stack:
         self._claim()
         try:
             self._end_left_overs()
+            compile_sources(places.root)
             places.ports = (
                 ports.free_ones(places.tables.processes)
                 if self._free_ports

@@ -63,6 +63,15 @@ async def rows(url, question):
         await database.dispose()
 
 
+async def execute(url, statement):
+    database = Database(url, pool_size=1)
+    try:
+        async with database.transaction() as tx:
+            await tx.execute(text(statement))
+    finally:
+        await database.dispose()
+
+
 async def test_migrations_run_inside_a_running_loop_and_only_once(make_database, tmp_path):
     urls, folder = make_database("migrate"), a_folder(tmp_path / "migrations")
 
@@ -96,6 +105,43 @@ def test_two_processes_that_start_at_once_are_as_good_as_one(make_database, tmp_
 
     assert [start.wait(30) for start in starts] == [0, 0]
     assert asyncio.run(rows(urls.runtime, "SELECT id FROM note")) == [1]
+
+
+def test_a_start_with_nothing_to_migrate_does_without_alembic(make_database, tmp_path):
+    urls, folder = make_database("nothing"), a_folder(tmp_path / "migrations", versions=(FIRST,))
+    script = (
+        "import asyncio, pathlib, sys; from privity_database import migrate;"
+        "asyncio.run(migrate(sys.argv[1], pathlib.Path(sys.argv[2])));"
+        "print('alembic' in sys.modules)"
+    )
+
+    def start():
+        command = [sys.executable, "-c", script, urls.owner, str(folder)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    assert [start(), start()] == ["True", "False"]
+    (folder / "versions" / "v1.py").write_text(SECOND.replace("{table}", "note"))
+    assert [start(), start()] == ["True", "False"]
+    assert asyncio.run(rows(urls.runtime, "SELECT words FROM note")) == [None]
+
+
+@pytest.mark.parametrize("stored", ["an older version", "two versions", "none"])
+def test_a_start_that_is_not_certain_leaves_it_to_alembic(make_database, tmp_path, stored):
+    urls, folder = make_database("uncertain"), a_folder(tmp_path / "migrations", versions=(FIRST,))
+    asyncio.run(migrate(urls.owner, folder))
+    (folder / "versions" / "v1.py").write_text(SECOND.replace("{table}", "note"))
+    if stored == "two versions":  # a branch, which nobody has merged yet
+        (folder / "versions" / "v2.py").write_text(BROKEN.replace('"0002"', '"0001"', 1))
+    elif stored == "none":
+        asyncio.run(execute(urls.owner, "DROP TABLE alembic_version, note"))
+
+    if stored == "two versions":
+        with pytest.raises(Exception, match=r"[Mm]ultiple head"):
+            asyncio.run(migrate(urls.owner, folder))
+        return
+    asyncio.run(migrate(urls.owner, folder))
+
+    assert asyncio.run(rows(urls.runtime, "SELECT version_num FROM alembic_version")) == ["0002"]
 
 
 async def test_two_folders_share_a_database_with_a_version_table_each(make_database, tmp_path):

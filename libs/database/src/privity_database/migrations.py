@@ -5,20 +5,21 @@ A folder of migrations holds `versions/` and an `env.py` of three lines:
     from orders.models import Base
     from privity_database.migrations import run
     run(Base.metadata)
+
+Alembic is loaded where there is something to migrate: most starts find that there is nothing, and
+need not take longer for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from pathlib import Path
 from typing import Any
 
-from alembic import command, context
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -27,6 +28,7 @@ VERSION_TABLE = "alembic_version"
 _PARTITIONS = "SELECT relname FROM pg_class WHERE relispartition AND relkind IN ('r', 'p')"
 """They come and go with time; what they look like is their parent's doing."""
 
+_REVISION = re.compile(r'^revision, down_revision = "(\w+)", (?:"(\w+)"|None)$', re.MULTILINE)
 _one_at_a_time = threading.Lock()  # Alembic keeps the current environment in module globals
 
 
@@ -41,6 +43,9 @@ async def migrate(url: str, folder: Path, *, version_table: str = VERSION_TABLE)
     service works with cannot change tables.
     """
 
+    if await _is_newest(url, folder, version_table):
+        return
+
     def upgrade_alone() -> None:
         with _one_at_a_time:
             asyncio.run(_upgrade(url, folder, version_table))
@@ -51,6 +56,8 @@ async def migrate(url: str, folder: Path, *, version_table: str = VERSION_TABLE)
 
 def run(metadata: MetaData) -> None:
     """The body of every env.py."""
+    from alembic import context  # noqa: PLC0415  # see above
+
     connection = context.config.attributes.get("connection")
     if connection is None:
         raise NotStartedByMigrate("migrations run through privity_database.migrate")
@@ -66,6 +73,9 @@ def run(metadata: MetaData) -> None:
 
 async def differences(url: str, metadata: MetaData) -> list[Any]:
     """What the tables would still need to be what the models say; empty when they agree."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415  # see above
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
     engine = create_async_engine(url, poolclass=NullPool)
 
     def compare(connection: Connection) -> list[Any]:
@@ -84,6 +94,30 @@ async def differences(url: str, metadata: MetaData) -> list[Any]:
             return await connection.run_sync(compare)
     finally:
         await engine.dispose()
+
+
+async def _is_newest(url: str, folder: Path, version_table: str) -> bool:
+    """Whether the database is there already. Its version is committed with what it stands for."""
+    newest = _newest(folder)
+    if newest is None:
+        return False
+    engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
+    try:
+        async with engine.connect() as connection:
+            stored = await connection.scalars(text(f"SELECT version_num FROM {version_table}"))  # noqa: S608  # a name of ours
+            return list(stored) == [newest]
+    except ProgrammingError:  # there is no such table yet
+        return False
+    finally:
+        await engine.dispose()
+
+
+def _newest(folder: Path) -> str | None:
+    """The version that none of the others follows; nothing when only Alembic can tell."""
+    found = [_REVISION.search(path.read_text()) for path in (folder / "versions").glob("*.py")]
+    known = [each.groups() for each in found if each is not None]
+    heads = {revision for revision, _ in known} - {before for _, before in known}
+    return heads.pop() if len(known) == len(found) and len(heads) == 1 else None
 
 
 async def _upgrade(url: str, folder: Path, version_table: str) -> None:
@@ -110,6 +144,9 @@ async def _lock(guard: AsyncConnection) -> None:
 
 
 def _run_alembic(connection: Connection, folder: Path, version_table: str) -> None:
+    from alembic import command  # noqa: PLC0415  # see above
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -1,9 +1,15 @@
 """The outbox's far end: events go to the gateway, which hands them to whoever subscribed."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from privity_jobs.claims import Job
 from privity_jobs.retrying import RetryLater
 from privity_jobs.worker import Handler
-from privity_rest import GatewayClient
+
+if TYPE_CHECKING:  # the gateway has jobs too, and no use for a client of its own
+    from privity_rest import GatewayClient
 
 
 def event_relay(gateway: GatewayClient) -> Handler:

@@ -1,9 +1,15 @@
 """The table that holds the jobs, for the Alembic migration of each service."""
 
-from alembic.operations import Operations
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from sqlalchemy import MetaData
 
 from privity_jobs.queue import QueuedJob
+
+if TYPE_CHECKING:  # a start that has nothing to migrate does without Alembic
+    from alembic.operations import Operations
 
 UPGRADE = (
     """

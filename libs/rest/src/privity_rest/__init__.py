@@ -1,5 +1,7 @@
 """How a service speaks HTTP: callers, refusals, problem documents, the way to the gateway."""
 
+from typing import TYPE_CHECKING, Any
+
 from privity_rest.caller import (
     AnyCaller,
     Caller,
@@ -9,7 +11,6 @@ from privity_rest.caller import (
     ServiceCaller,
     Staff,
 )
-from privity_rest.gateway import Answer, GatewayClient, GatewayUnavailable
 from privity_rest.refusals import (
     Conflict,
     Malformed,
@@ -22,6 +23,9 @@ from privity_rest.refusals import (
     Unprocessable,
 )
 from privity_rest.service import read_secret, service
+
+if TYPE_CHECKING:
+    from privity_rest.gateway import Answer, GatewayClient, GatewayUnavailable
 
 __all__ = [
     "Answer",
@@ -46,3 +50,12 @@ __all__ = [
     "read_secret",
     "service",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The client and all that it brings along: whoever never calls the gateway starts without it.
+    if name in {"Answer", "GatewayClient", "GatewayUnavailable"}:
+        from privity_rest import gateway  # noqa: PLC0415
+
+        return getattr(gateway, name)
+    raise AttributeError(name)

@@ -56,7 +56,9 @@ def budgets(gateway_database, vault):
 async def door(serve, database, signer, revocations, log, services, budgets):
     """The gateway's own endpoints over HTTP, with everything real behind them."""
     policy = Policy(load(POLICY))
-    passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    passwords = Passwords(
+        PasswordHasher(time_cost=1, memory_cost=8, parallelism=1), mark_key=b"m" * 32
+    )
     exchange = TokenExchange(
         signer=signer,
         revocations=revocations,

@@ -23,7 +23,7 @@ KEY = bytes(32)
 
 @pytest.fixture(scope="session")
 def passwords():
-    return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1), mark_key=b"m" * 32)
 
 
 @pytest.fixture
@@ -97,6 +97,39 @@ async def test_reading_the_same_file_again_changes_nothing(applied, database):
     after = await member(database, "kim")
     assert (after.id, after.password_hash) == (before.id, before.password_hash)
     assert await revoked(database) == []
+
+
+async def test_a_password_that_was_hashed_before_is_not_hashed_again(
+    applied, database, passwords, monkeypatch
+):
+    await applied({"username": "kim"})
+    before = await member(database, "kim")
+    tried = []
+    monkeypatch.setattr(passwords, "matches", lambda *asked: tried.append(asked))
+
+    await applied({"username": "kim"})
+
+    assert tried == []
+    assert (await member(database, "kim")).password_hash == before.password_hash
+
+
+@pytest.mark.parametrize("forged", ["another hash", "another mark"])
+async def test_a_hash_that_somebody_else_put_there_is_found_out(
+    applied, database, passwords, forged
+):
+    """Whoever can write to the table has no key for the mark."""
+    await applied({"username": "kim"})
+    another = passwords.hash("a password of theirs")
+    async with database.transaction() as tx:
+        kim = await find_by_username(tx, "kim")
+        kim.password_hash = another
+        if forged == "another mark":
+            kim.password_mark = Passwords(mark_key=b"x" * 32).mark(another, PASSWORD)
+
+    await applied({"username": "kim"})
+
+    kim = await member(database, "kim")
+    assert passwords.matches(kim.password_hash, PASSWORD)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +296,9 @@ async def test_signing_in_clears_the_count(applied, database, passwords):
 
 async def test_a_name_that_nobody_has_takes_as_long_as_one_that_somebody_has(applied, database):
     await applied({"username": "kim"})
-    slow = Passwords(PasswordHasher(time_cost=3, memory_cost=32768, parallelism=1))
+    slow = Passwords(
+        PasswordHasher(time_cost=3, memory_cost=32768, parallelism=1), mark_key=b"m" * 32
+    )
     async with database.transaction() as tx:
         await tx.execute(text("UPDATE staff SET password_hash = :h"), {"h": slow.hash(PASSWORD)})
 

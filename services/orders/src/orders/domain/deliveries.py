@@ -20,6 +20,7 @@ _AWAY = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver's word for a connection cut in mid-sentence
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )

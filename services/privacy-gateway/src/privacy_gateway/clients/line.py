@@ -14,6 +14,12 @@ from sqlalchemy.engine import make_url
 
 DURABLE = frozenset({"on", "remote_apply"})
 
+_LOST = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver's word for a connection cut in mid-sentence
+    asyncpg.PostgresConnectionError,
+)
 
 # The server's state and not the statement's fault: no connection, read-only, no resources,
 # shutting down or cancelled, system error, corruption (PostgreSQL's classes of error codes).
@@ -85,7 +91,7 @@ class Line:
                 )
                 for channel, call in self._listens.items():
                     await connection.add_listener(channel, lambda *_, call=call: call())
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        except (*_LOST, TimeoutError, asyncpg.PostgresError) as exc:
             if connection is not None:
                 connection.terminate()
             raise Unreachable(type(exc).__name__) from None
@@ -114,12 +120,7 @@ class Line:
             raise Unanswered("no answer in time")
         try:
             return list(running.result())
-        except (
-            OSError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,  # the driver's word for a connection cut in mid-sentence
-            asyncpg.PostgresConnectionError,
-        ) as exc:
+        except _LOST as exc:
             self.cut()
             raise Unanswered(type(exc).__name__) from None
         except asyncpg.PostgresError as exc:

@@ -120,7 +120,7 @@ def build(settings: Settings) -> Parts:
         revocations=Revocations(database, database_url),
         budgets=Budgets(database_url, vault),
         telling=Telling(database, mail, to=settings.data_protection_mail),
-        passwords=Passwords(),
+        passwords=Passwords(mark_key=vault.derived_key("marks of passwords")),
     )
 
 

@@ -38,6 +38,8 @@ class StaffMember(Base):
     # Of the file; or the provider's name and the person's there.
     username: Mapped[str] = mapped_column(Text, unique=True)
     password_hash: Mapped[str | None] = mapped_column(Text)
+    # A keyed digest of the password and its hash together: domain/staff/passwords.py.
+    password_mark: Mapped[str | None] = mapped_column(Text)
     given_roles: Mapped[list[str]] = mapped_column("roles", ARRAY(Text))
     withheld_roles: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     sites: Mapped[list[str]] = mapped_column(ARRAY(Text))

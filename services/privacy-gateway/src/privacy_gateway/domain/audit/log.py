@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import structlog
 
 from privacy_gateway.clients.line import Line, LineFailed, NotDurable
@@ -21,7 +20,7 @@ from privacy_gateway.domain.audit.access import _DURABLE, Access, Receipt
 from privacy_gateway.domain.audit.chain import Chain
 from privacy_gateway.domain.audit.openings import Opening, Openings
 from privacy_gateway.domain.audit.sequenced import Sequenced
-from privacy_gateway.domain.audit.store import RecordAltered, Row
+from privacy_gateway.domain.audit.store import Row
 from privacy_gateway.domain.vault.vault import Vault
 from privity_contracts import ids
 from privity_rest import Unavailable
@@ -222,7 +221,7 @@ class AuditLog:
         while True:
             try:
                 await self._connect()
-            except (LineFailed, RecordAltered, asyncpg.PostgresError, OSError) as exc:
+            except Exception as exc:  # noqa: BLE001  # the worker: ended, it would refuse for ever
                 self._line.cut()
                 reason = str(exc) if isinstance(exc, LineFailed) else type(exc).__name__
                 _log.warning("audit_store_not_connected", reason=reason)

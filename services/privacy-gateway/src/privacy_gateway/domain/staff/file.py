@@ -21,6 +21,7 @@ from typing import Any
 from privacy_gateway.domain.intake import strict_json
 from privacy_gateway.domain.staff import directory
 from privacy_gateway.domain.staff.passwords import Passwords
+from privacy_gateway.models import StaffMember
 from privity_database import Database
 from privity_rest import Malformed
 
@@ -98,31 +99,38 @@ async def apply(
         now = clock()  # no sooner: grants that are being given meanwhile must end too
         # In one order, so that two starts do not wait for each other for ever.
         for entry in sorted(entries, key=lambda entry: entry.username):
-            member = await directory.find_by_username(tx, entry.username)
-            stored = member.password_hash if member else None
-            await directory.ensure_staff(
+            stored = await directory.find_by_username(tx, entry.username)
+            hashed, mark = _hash(entry, stored, passwords)
+            member = await directory.ensure_staff(
                 tx,
                 username=entry.username,
-                password_hash=_hash(entry, stored, passwords),
+                password_hash=hashed,
                 roles=entry.roles,
                 sites=entry.sites,
                 active=entry.active,
                 now=now,
             )
+            member.password_mark = mark
         usernames = [entry.username for entry in entries]
         await directory.deactivate_others(tx, usernames, now=now)
 
 
-def _hash(entry: Entry, stored: str | None, passwords: Passwords) -> str:
-    """The stored one while the password is the same: each new hash would end their tokens."""
+def _hash(entry: Entry, stored: StaffMember | None, passwords: Passwords) -> tuple[str, str | None]:
+    """With its mark. The stored one while the password is the same: each new hash would end their
+    tokens. Hashing takes long on purpose, so a start does it only for what it has not marked."""
     if entry.password_hash is not None:
         if not passwords.is_hash(entry.password_hash):
             raise StaffFileError(f"{entry.username}: the hash is not argon2id")
-        return entry.password_hash
+        return entry.password_hash, None
     password = entry.password or ""
-    if stored is not None and passwords.matches(stored, password):
-        return stored
-    return passwords.hash(password)
+    hashed = stored.password_hash if stored is not None else None
+    if stored is not None and hashed is not None:
+        if passwords.is_marked(stored.password_mark, hashed, password):
+            return hashed, stored.password_mark
+        if passwords.matches(hashed, password):
+            return hashed, passwords.mark(hashed, password)
+    hashed = passwords.hash(password)
+    return hashed, passwords.mark(hashed, password)
 
 
 def _entry(item: Any, place: str, folder: Path, roles: Collection[str]) -> Entry:

@@ -1,6 +1,8 @@
 """Passwords of staff: argon2id, a bounded number at a time, the same time for nobody."""
 
 import asyncio
+import hmac
+from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -11,10 +13,16 @@ SHORTEST, LONGEST = 12, 1024
 class Passwords:
     """Holds what a check costs: threads and the memory that each hash takes."""
 
-    def __init__(self, hasher: PasswordHasher | None = None, *, at_once: int = 2) -> None:
+    def __init__(
+        self, hasher: PasswordHasher | None = None, *, mark_key: bytes, at_once: int = 2
+    ) -> None:
         self._hasher = hasher or PasswordHasher()  # RFC 9106, second recommended option
+        self._mark_key = mark_key
         self._free = asyncio.Semaphore(at_once)
-        self._nobodys = self._hasher.hash("a password that nobody has")
+
+    @cached_property
+    def _nobodys(self) -> str:
+        return self._hasher.hash("a password that nobody has")
 
     def hash(self, password: str) -> str:
         """Raises ValueError for one that is too short to be worth hashing."""
@@ -35,8 +43,23 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
+    def mark(self, hashed: str, password: str) -> str:
+        """That this hash is this password's, told in a microsecond to whoever has the key.
+
+        Only for passwords that stand in a file beside that key: to others it says nothing.
+        """
+        text = f"{hashed}\n{password}".encode()
+        return hmac.digest(self._mark_key, text, "sha256").hex()
+
+    def is_marked(self, mark: str | None, hashed: str, password: str) -> bool:
+        return mark is not None and hmac.compare_digest(mark, self.mark(hashed, password))
+
     async def check(self, stored: str | None, password: str) -> bool:
         """As slow for somebody who does not exist (`stored` is None) as for everybody else."""
         async with self._free:
-            right = await asyncio.to_thread(self.matches, stored or self._nobodys, password)
+            right = await asyncio.to_thread(self._matches, stored, password)
         return right and stored is not None
+
+    def _matches(self, stored: str | None, password: str) -> bool:
+        nobodys = self._nobodys  # made the first time, for whoever asks then, known here or not
+        return self.matches(nobodys if stored is None else stored, password)

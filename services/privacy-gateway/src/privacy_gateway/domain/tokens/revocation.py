@@ -137,7 +137,7 @@ class Revocations:
         while True:
             try:
                 await self._follow_one_connection()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+            except Exception as exc:  # noqa: BLE001  # the worker: ended, it would hear of nothing
                 _log.warning("revocation_feed_lost", exception=type(exc).__name__)
             await asyncio.sleep(RETRY_SECONDS)
 

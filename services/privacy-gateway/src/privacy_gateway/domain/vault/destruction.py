@@ -43,7 +43,13 @@ _LATEST = "SELECT coalesce(max(number), 0) FROM key_notices"
 _FORGET = "DELETE FROM key_notices WHERE at < now() - interval '1 day' AND number < $1"
 _BEHIND = "SELECT count(*) FROM key_holders WHERE confirmed < $1"
 _GIVE_UP = "DELETE FROM key_holders WHERE confirmed < $1"
-_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_FAILURES = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver's word for a connection cut in mid-sentence
+)
 
 
 class Destroyed(NamedTuple):

@@ -144,6 +144,21 @@ def test_from_the_wish_to_the_receipt_the_person_is_gone_and_the_books_stay(
     purged = eventually(lambda: carrier.purges(shipment), within=20, what="purge request")
     assert purged[0]["delivery"] == said["partners"][0]["delivery"]
 
+    def attested() -> Any:
+        receipt = finished(visitor, asked.json)()["receipt"]
+        said = json.loads(jws.deserialize_compact(receipt, key, algorithms=["ES256"]).payload)
+        return said["partners"] if all(each["attested_at"] for each in said["partners"]) else None
+
+    [partner] = eventually(attested, within=20, what="attestation of the purge")
+    assert partner["delivery"] == purged[0]["delivery"]
+    assert partner["told_at"] <= partner["attested_at"]
+    officer = staff.grant("privacy", "deletion_oversight")
+    every = officer.get("/v1/purge-requests?state=all")["items"]
+    assert purged[0]["id"] in {each["id"] for each in every}
+    still = officer.get("/v1/purge-requests?state=open")["items"]
+    assert purged[0]["id"] not in {each["id"] for each in still}
+    assert staff.grant("support", "case_management").ask("GET", "/v1/purge-requests").status == 403
+
 
 def test_within_the_grace_it_is_undone_and_nothing_has_happened(customer: Customer) -> None:
     asked = customer.who.post("/v1/my/deletion", {})

@@ -16,6 +16,8 @@ from standardwebhooks import Webhook
 
 from privity_contracts.ids import mint
 
+from .conftest import Shop
+
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"w" * 32).decode()
 CALLBACK_SECRET = "whsec_" + base64.b64encode(b"c" * 32).decode()
 
@@ -215,3 +217,55 @@ def test_it_delivers_by_itself_and_says_so_twice_when_told(
     statuses = [body["status"] for body in shop.bodies()]
     assert statuses == [s for s in ("in_transit", "out_for_delivery", "delivered") for _ in "ab"]
     assert len({body["event_id"] for body in shop.bodies()}) == 3
+
+
+def purge_request(**changed: Any) -> dict[str, Any]:
+    return {
+        "type": "purge_request",
+        "id": mint("prg"),
+        "delivery": mint("dlv"),
+        "shipment": mint("shp"),
+        "purge_by": "2026-12-06T12:00:00Z",
+        **changed,
+    }
+
+
+def attested(carrier: httpx.Client, shop: Shop, count: int) -> list[dict[str, Any]]:
+    until = time.monotonic() + 5
+    while len(shop.got) < count and time.monotonic() < until:
+        time.sleep(0.02)
+    return [body for body in shop.bodies() if body["type"] == "purge_attestation"]
+
+
+def test_it_purges_what_it_is_told_to_and_attests_to_it(carrier: httpx.Client, shop: Shop) -> None:
+    told = {"gateway_url": shop.url, "callback_secret": CALLBACK_SECRET}
+    carrier.put("/identity", json=told).raise_for_status()
+    delivery = request()
+    post(carrier, delivery)
+
+    asked = purge_request(delivery=delivery["id"])
+    assert post(carrier, asked).status_code == 204
+
+    [said] = attested(carrier, shop, 1)
+    assert (said["purge_request"], said["delivery"]) == (asked["id"], delivery["id"])
+    [(path, headers, body)] = shop.got
+    assert path.endswith("/purge-attestations")
+    Webhook(CALLBACK_SECRET).verify(body, headers)
+    assert kept(carrier)["deliveries"] == []
+
+
+def test_who_forgets_attests_when_it_is_reminded(carrier: httpx.Client, shop: Shop) -> None:
+    told = {"gateway_url": shop.url, "callback_secret": CALLBACK_SECRET}
+    carrier.put("/identity", json=told).raise_for_status()
+    carrier.put("/behaviour", json={"attestation": "on_reminder"}).raise_for_status()
+    asked = purge_request()
+    post(carrier, asked)
+    time.sleep(0.2)
+    assert shop.got == []
+
+    reminder = asked | {"type": "purge_reminder", "id": f"{asked['id']}-1"}
+    assert post(carrier, reminder | {"purge_request": asked["id"]}).status_code == 204
+
+    [said] = attested(carrier, shop, 1)
+    assert said["purge_request"] == asked["id"]
+    assert [each["id"] for each in kept(carrier)["reminders"]] == [f"{asked['id']}-1"]

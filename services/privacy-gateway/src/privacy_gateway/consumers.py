@@ -36,6 +36,7 @@ class NoCase(Unprocessable):
 RETRIES: Final[Mapping[str, Retry]] = {
     asking.RUN: Retry(first=2, cap=3600, attempts=100_000),
     partners.PURGE: Retry(first=5, cap=3600, attempts=100_000),
+    partners.REMIND: Retry(first=60, cap=3600, attempts=100_000),
     sweeping.SWEEP: Retry(first=60, cap=3600, attempts=100_000),
 }
 
@@ -57,20 +58,22 @@ def handlers(means: Means) -> Mapping[str, Handler]:
         await run.run(job.payload["deletion_id"], by=means)
 
     async def purge(job: Job) -> None:
-        await partners.tell(
-            job.payload["purge_id"],
-            database=means.database,
-            keks=means.keks,
-            webhooks=means.webhooks,
-            now=means.clock(),
-        )
+        await partners.tell(job.payload["purge_id"], by=means, now=means.clock())
+
+    async def remind(job: Job) -> None:
+        await partners.remind(job.payload["purge_id"], by=means, now=means.clock())
 
     async def sweep(job: Job) -> None:
         async with means.database.transaction() as tx:
             await sweeping.schedule(tx, now=means.clock())
         await sweeping.sweep(means)
 
-    return {asking.RUN: delete, partners.PURGE: purge, sweeping.SWEEP: sweep}
+    return {
+        asking.RUN: delete,
+        partners.PURGE: purge,
+        partners.REMIND: remind,
+        sweeping.SWEEP: sweep,
+    }
 
 
 async def _end_grants(event: Event, revocations: Revocations, now: datetime) -> None:

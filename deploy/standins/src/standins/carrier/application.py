@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -14,11 +15,14 @@ from pydantic import BaseModel, ConfigDict
 from starlette.types import ASGIApp
 
 from standins.carrier import misbehaviour, tracking
+from standins.carrier.calling_back import Callback, call_back
 from standins.carrier.identity import Identity, from_environment
 from standins.carrier.misbehaviour import Behaviour, SocketInReach
 from standins.carrier.reception import (
     Delivery,
+    Message,
     NotAccepted,
+    PurgeReminder,
     PurgeRequest,
     ShipmentId,
     open_message,
@@ -55,6 +59,8 @@ class Carrier:
     behaviour: Behaviour = field(default_factory=Behaviour)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     purges: dict[str, PurgeRequest] = field(default_factory=dict)
+    reminders: list[PurgeReminder] = field(default_factory=list)
+    attested: list[Callback] = field(default_factory=list)
     reports: list[tracking.Report] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     journeys: set[asyncio.Task[None]] = field(default_factory=set)
@@ -68,16 +74,39 @@ class Carrier:
             self.behaviour = now.model_copy(update={"times": left} if left else calm)
         return now
 
-    def take(self, message: Delivery | PurgeRequest, behaviour: Behaviour) -> None:
-        if isinstance(message, PurgeRequest):
-            self._purge(message)
-        else:
-            self._deliver(message, behaviour)
+    def take(self, message: Delivery | Message, behaviour: Behaviour) -> None:
+        match message:
+            case PurgeRequest():
+                self._purge(message, behaviour)
+            case PurgeReminder():
+                self.reminders.append(message)
+                if behaviour.attestation != "never":
+                    self._later(self._attest(message.purge_request, message.delivery))
+            case Delivery():
+                self._deliver(message, behaviour)
 
-    def _purge(self, told: PurgeRequest) -> None:
+    def _purge(self, told: PurgeRequest, behaviour: Behaviour) -> None:
         """As it has signed: what this delivery said of a person goes."""
         self.purges[told.id] = told
         self.deliveries.pop(told.delivery, None)
+        if behaviour.attestation == "by_itself":
+            self._later(self._attest(told.id, told.delivery))
+
+    async def _attest(self, purge_request: str, delivery: str) -> None:
+        content = {
+            "type": "purge_attestation",
+            "purge_request": purge_request,
+            "delivery": delivery,
+            "purged_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        call = Callback("purge-attestations", f"att_{purge_request[4:]}", content)
+        self.attested.append(call)
+        await call_back(self.client, self.identity, call)
+
+    def _later(self, doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(doing)
+        self.journeys.add(task)
+        task.add_done_callback(self.journeys.discard)
 
     def _deliver(self, delivery: Delivery, behaviour: Behaviour) -> None:
         known = self.deliveries.get(delivery.webhook_id)
@@ -86,9 +115,7 @@ class Carrier:
             return
         self.deliveries[delivery.webhook_id] = delivery
         if behaviour.tracking == "by_itself":
-            journey = asyncio.create_task(self._journey(delivery.shipment, behaviour))
-            self.journeys.add(journey)
-            journey.add_done_callback(self.journeys.discard)
+            self._later(self._journey(delivery.shipment, behaviour))
 
     async def _journey(self, shipment: str, behaviour: Behaviour) -> None:
         for status in tracking.JOURNEY:
@@ -172,6 +199,8 @@ def _add_controls(app: FastAPI) -> None:
         return {
             "deliveries": [delivery.model_dump() for delivery in carrier.deliveries.values()],
             "purges": [told.model_dump(mode="json") for told in carrier.purges.values()],
+            "reminders": [told.model_dump(mode="json") for told in carrier.reminders],
+            "attested": [asdict(call) for call in carrier.attested],
             "reports": [asdict(report) for report in carrier.reports],
             "counts": dict(carrier.counts),
         }
@@ -184,6 +213,8 @@ def _add_controls(app: FastAPI) -> None:
             journey.cancel()
         carrier.deliveries.clear()
         carrier.purges.clear()
+        carrier.reminders.clear()
+        carrier.attested.clear()
         carrier.reports.clear()
         carrier.counts.clear()
 

@@ -37,6 +37,7 @@ class Behaviour(BaseModel):
     times: Annotated[int, Field(ge=1)] | None = None
     tracking: Literal["by_itself", "on_command"] = "by_itself"
     tracking_pause_seconds: Annotated[float, Field(ge=0, le=600)] = 2
+    attestation: Literal["by_itself", "on_reminder", "never"] = "by_itself"
 
 
 class SocketInReach:

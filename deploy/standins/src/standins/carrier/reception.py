@@ -66,6 +66,23 @@ class PurgeRequest(_Published):
     purge_by: datetime
 
 
+class PurgeReminder(_Published):
+    type: Literal["purge_reminder"]
+    id: Annotated[str, StringConstraints(pattern=r"^prg_[0-9a-hjkmnp-tv-z]{26}-[0-9]{1,3}$")]
+    purge_request: Annotated[str, StringConstraints(pattern=r"^prg_[0-9a-hjkmnp-tv-z]{26}$")]
+    delivery: Annotated[str, StringConstraints(pattern=r"^dlv_[0-9a-hjkmnp-tv-z]{26}$")]
+    shipment: ShipmentId
+    purge_by: datetime
+
+
+Message = PurgeRequest | PurgeReminder
+"""About a purge."""
+ABOUT_PURGES: dict[str, type[PurgeRequest] | type[PurgeReminder]] = {
+    "purge_request": PurgeRequest,
+    "purge_reminder": PurgeReminder,
+}
+
+
 class Delivery(BaseModel):
     """One delivery as the carrier keeps it. In the clear: it is the world outside."""
 
@@ -81,9 +98,7 @@ class Delivery(BaseModel):
         return str(self.payload["shipment"])
 
 
-def open_message(
-    body: bytes, headers: Mapping[str, str], identity: Identity
-) -> Delivery | PurgeRequest:
+def open_message(body: bytes, headers: Mapping[str, str], identity: Identity) -> Delivery | Message:
     """Raises NotAccepted."""
     if identity.webhook_secret is None:
         raise NotAccepted(503, "no_secret_yet")
@@ -91,8 +106,8 @@ def open_message(
         message = Webhook(identity.webhook_secret).verify(body, dict(headers))
     except (WebhookVerificationError, ValueError):
         raise NotAccepted(401, "bad_signature") from None
-    if isinstance(message, dict) and message.get("type") == "purge_request":
-        return _purge_request(message, headers)
+    if isinstance(message, dict) and message.get("type") in ABOUT_PURGES:
+        return _about_purge(message, headers)
     encrypted = isinstance(message, dict) and "encrypted" in message
     if encrypted:
         message = _decrypted(message["encrypted"], identity)
@@ -111,9 +126,9 @@ def open_message(
     )
 
 
-def _purge_request(message: dict[str, Any], headers: Mapping[str, str]) -> PurgeRequest:
+def _about_purge(message: dict[str, Any], headers: Mapping[str, str]) -> Message:
     try:
-        request = PurgeRequest.model_validate(message)
+        request = ABOUT_PURGES[message["type"]].model_validate(message)
     except ValidationError:
         raise NotAccepted(422, "not_as_published") from None
     if request.id != headers["webhook-id"]:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from privacy_gateway.api.admission import Desk, admitted
 from privacy_gateway.domain.retention.dueness import DueClass, due, overdue
+from privacy_gateway.domain.retention.lateness import GRACE
 from privacy_gateway.models import Sweep
 from privity_contracts.ids import BODY
 
@@ -25,7 +26,7 @@ async def what_is_due(
     await desk.record("retention_previewed", resource="retention")
     async with desk.database.transaction() as tx:
         found = await due(tx, desk.policy.file, until=desk.now + days * A_DAY)
-        late = await overdue(tx, desk.policy.file, now=desk.now, grace=A_DAY.total_seconds())
+        late = await overdue(tx, desk.policy.file, now=desk.now, grace=GRACE.total_seconds())
     return {
         "items": [_due(each) for each in found],
         "overdue": late,

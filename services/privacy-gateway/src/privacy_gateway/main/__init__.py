@@ -34,6 +34,7 @@ from privacy_gateway.api import (
     privacy,
     published,
     published_log,
+    purges,
     recipients,
     retention,
     schemas,
@@ -184,8 +185,9 @@ def _app(parts: Parts) -> FastAPI:
     )
     app.include_router(privacy.router(identities))
     review = (accesses, alerts, audit, audit_exports, audit_statistics, audit_stream, published_log)
-    own = (*review, break_glass, budgets, deletions, directory, disclosures, events, messages)
-    for routes in (*own, my_deletion, retention, notice, partners, recipients, schemas, support):
+    ends = (deletions, my_deletion, purges, retention)
+    own = (*review, *ends, break_glass, budgets, directory, disclosures, events, messages)
+    for routes in (*own, notice, partners, recipients, schemas, support):
         app.include_router(routes.router)
     return app
 
@@ -242,7 +244,8 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             making = Making(parts.database, parts.records, parts.vault)
             exporting = Worker(parts.database.engine, making.handlers(), concurrency=1)
             await running.enter_async_context(exporting)
-            figures = Figures(parts.audit, parts.vault, parts.watch, parts.streams)
+            await running.enter_async_context(parts.lateness.following())
+            figures = Figures(parts.audit, parts.vault, parts.watch, parts.streams, parts.lateness)
             running.enter_context(metrics.serving(settings.metrics_address, figures))
             yield
 

@@ -19,6 +19,7 @@ from privacy_gateway.domain.break_glass.telling import Telling
 from privacy_gateway.domain.budget.spending import Budgets
 from privacy_gateway.domain.policy import Policy
 from privacy_gateway.domain.policy.in_force import PolicyInForce
+from privacy_gateway.domain.retention.lateness import Lateness
 from privacy_gateway.domain.staff import file as staff_file
 from privacy_gateway.domain.staff.passwords import Passwords
 from privacy_gateway.domain.tokens.id_token import IdTokens
@@ -53,6 +54,7 @@ class Parts:
     records: Records
     streams: Streams
     watch: Watch
+    lateness: Lateness
     keks: KeyEncryption
     webhooks: Webhooks
     mail: Mail
@@ -99,9 +101,10 @@ def build(settings: Settings) -> Parts:
         behind_after_seconds=settings.audit_log_behind_seconds,
         keep_seconds=settings.spool_keep_seconds,
     )
+    policies = PolicyInForce(settings.policy_dir)
     return Parts(
         settings=settings,
-        policies=PolicyInForce(settings.policy_dir),
+        policies=policies,
         database=database,
         keys=keys,
         destruction=Destruction(keys_url),
@@ -112,6 +115,7 @@ def build(settings: Settings) -> Parts:
         records=records,
         streams=Streams(Tail(records)),
         watch=Watch(database, records, vault, rules.read(settings.watch_file or rules.FILE)),
+        lateness=Lateness(database, policies),
         keks=keks,
         webhooks=Webhooks(allowed=AllowedAddresses.read(settings.allowed_delivery_addresses)),
         mail=mail,

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
     LargeBinary,
     Text,
     UniqueConstraint,
@@ -62,10 +63,13 @@ class Deletion(Base):
 
 
 class PurgeRequest(Base):
-    """That a partner has to purge one delivery, by when, and whether they were told."""
+    """That a partner has to purge one delivery, by when; whether they were told, and said so."""
 
     __tablename__ = "purge_requests"
-    __table_args__ = (UniqueConstraint("delivery_id"),)
+    __table_args__ = (
+        UniqueConstraint("delivery_id"),
+        Index("purge_requests_open", "purge_by", postgresql_where=text("attested_at IS NULL")),
+    )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     deletion_id: Mapped[str] = mapped_column(Text, index=True)
@@ -75,6 +79,12 @@ class PurgeRequest(Base):
     purge_by: Mapped[datetime] = mapped_column(Moment)
     told_at: Mapped[datetime | None] = mapped_column(Moment)
     outcome: Mapped[str | None] = mapped_column(Text)
+    reminders: Mapped[int] = mapped_column(Integer, server_default="0")
+    reminded_at: Mapped[datetime | None] = mapped_column(Moment)
+    # When it came in, what they say, and what they signed.
+    attested_at: Mapped[datetime | None] = mapped_column(Moment)
+    purged_at: Mapped[datetime | None] = mapped_column(Moment)
+    attestation: Mapped[str | None] = mapped_column(Text)
 
 
 class ReplayMark(Base):

@@ -1,11 +1,12 @@
-"""Telling partners to purge: each delivery that one of them was given, by when, until it is told.
+"""Telling partners to purge: each delivery that one of them was given, by when, until it is told;
+and reminding them until they have attested to it.
 
 The request goes the way deliveries go, signed as Standard Webhooks says, and holds ids alone.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import func, select
@@ -19,16 +20,27 @@ from privacy_gateway.clients.webhooks import (
     WebhookAnswer,
     Webhooks,
 )
+from privacy_gateway.domain.deletion import receipt
+from privacy_gateway.domain.deletion.means import Means
 from privacy_gateway.domain.disclosure import signature
 from privacy_gateway.domain.recipients import webhook_secrets
-from privacy_gateway.domain.vault.kek import KeyEncryption
-from privacy_gateway.models import Agreement, Delivery, PurgeRequest, Recipient
+from privacy_gateway.models import Agreement, Deletion, Delivery, PurgeRequest, Recipient
 from privity_contracts import ids
-from privity_database import Database
 from privity_jobs import RetryLater, enqueue
 
 PURGE: Final = "purge"
+REMIND: Final = "purge_reminder"
 LONGEST: Final = timedelta(days=30)
+A_DAY: Final = timedelta(days=1)
+MOST_REMINDERS: Final = 30
+"""After that it is for people to settle; it stays open and overdue."""
+
+
+class Open(NamedTuple):
+    """Purges that nobody has attested to, and those of them whose time is up."""
+
+    open: int
+    overdue: int
 
 
 async def ask(
@@ -60,32 +72,94 @@ async def ask(
         if added is not None:
             lane = f"{PURGE}:{delivery.recipient_id}"
             await enqueue(tx, PURGE, {"purge_id": added}, key=added, lane=lane)
+    return await of(tx, deletion_id)
+
+
+async def of(tx: AsyncSession, deletion_id: str) -> Sequence[PurgeRequest]:
     found = select(PurgeRequest).where(PurgeRequest.deletion_id == deletion_id)
     return (await tx.scalars(found.order_by(PurgeRequest.id))).all()
 
 
-async def tell(
-    purge_id: str, *, database: Database, keks: KeyEncryption, webhooks: Webhooks, now: datetime
-) -> None:
+async def count_open(tx: AsyncSession, *, now: datetime) -> Open:
+    late = func.count().filter(PurgeRequest.purge_by < now)
+    query = select(func.count(), late).where(PurgeRequest.attested_at.is_(None))
+    counted, overdue = (await tx.execute(query)).one()
+    return Open(counted, overdue)
+
+
+async def tell(purge_id: str, *, by: Means, now: datetime) -> None:
     """Raises RetryLater until the partner has taken it, or has no endpoint any more."""
-    async with database.transaction() as tx:
+    async with by.database.transaction() as tx:
         request = await tx.get(PurgeRequest, purge_id)
         if request is None or request.told_at is not None or request.outcome is not None:
             return
+    outcome = await _post(request, request.id, _payload(request), by=by, now=now)
+    async with by.database.transaction() as tx:
+        settled = await tx.get_one(PurgeRequest, purge_id, with_for_update=True)
+        if settled.told_at is not None:
+            return  # they have attested to it meanwhile
+        settled.outcome = outcome
+        settled.told_at = now if outcome == "told" else None
+        await renew(tx, settled.deletion_id, by.receipts)
+        if outcome == "told":
+            await _remind_later(tx, settled, now=now)
+
+
+async def remind(purge_id: str, *, by: Means, now: datetime) -> None:
+    """Again a day later, until they have attested to it. Raises RetryLater like `tell`."""
+    async with by.database.transaction() as tx:
+        request = await tx.get(PurgeRequest, purge_id)
+        if request is None or request.attested_at is not None or request.outcome != "told":
+            return
+    number = request.reminders + 1
+    message_id = f"{request.id}-{number}"
+    payload = {**_payload(request), "type": "purge_reminder", "id": message_id}
+    payload["purge_request"] = request.id
+    outcome = await _post(request, message_id, payload, by=by, now=now)
+    async with by.database.transaction() as tx:
+        reminded = await tx.get_one(PurgeRequest, purge_id, with_for_update=True)
+        reminded.reminders, reminded.reminded_at = number, now
+        if outcome == "told" and number < MOST_REMINDERS:
+            await _remind_later(tx, reminded, now=now)
+
+
+async def _remind_later(tx: AsyncSession, request: PurgeRequest, *, now: datetime) -> None:
+    """A day before their time is up, and then every day."""
+    number = request.reminders + 1
+    run_at = max(now + A_DAY, request.purge_by - A_DAY) if number == 1 else now + A_DAY
+    await enqueue(
+        tx,
+        REMIND,
+        {"purge_id": request.id},
+        key=f"{request.id}-{number}",
+        lane=f"{PURGE}:{request.recipient_id}",
+        run_at=run_at,
+    )
+
+
+async def renew(tx: AsyncSession, deletion_id: str, receipts: receipt.Receipts) -> None:
+    """The receipt says how it stands with the partners, also when it was given before."""
+    deletion = await tx.get(Deletion, deletion_id, with_for_update=True)
+    if deletion is None or deletion.receipt is None:
+        return
+    await tx.flush()
+    deletion.receipt = receipts.renewed(deletion.receipt, await of(tx, deletion_id))
+
+
+async def _post(
+    request: PurgeRequest, message_id: str, payload: dict[str, Any], *, by: Means, now: datetime
+) -> str:
+    async with by.database.transaction() as tx:
         recipient = await tx.get_one(Recipient, request.recipient_id)
         secrets = await webhook_secrets.valid(tx, recipient.id, use="webhook", now=now)
-    signing = await webhook_secrets.unwrap(keks, secrets)
-    body = orjson.dumps(_payload(request))
+    signing = await webhook_secrets.unwrap(by.keks, secrets)
+    body = orjson.dumps(payload)
     headers = {
         "content-type": "application/json",
         "user-agent": "privity",
-        **signature.sign(body, message_id=request.id, signing_secrets=signing, now=now),
+        **signature.sign(body, message_id=message_id, signing_secrets=signing, now=now),
     }
-    outcome = await _send(recipient, body, headers, webhooks=webhooks)
-    async with database.transaction() as tx:
-        settled = await tx.get_one(PurgeRequest, purge_id)
-        settled.outcome = outcome
-        settled.told_at = now if outcome == "told" else None
+    return await _send(recipient, body, headers, webhooks=by.webhooks)
 
 
 async def _send(

@@ -31,6 +31,11 @@ class Receipts:
         payload = orjson.dumps({"iss": self._issuer, **content}, option=orjson.OPT_SORT_KEYS)
         return jws.serialize_compact(header, payload, self._key)
 
+    def renewed(self, text: str, partners: Sequence[PurgeRequest]) -> str:
+        """One of ours, with what is known of the partners by now."""
+        known = orjson.loads(jws.deserialize_compact(text, self._key, [ALGORITHM]).payload)
+        return self.sign({**known, "partners": _told(partners)})
+
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
         """What receipts are checked with, by anyone."""
         public = self._key.as_dict(private=False)
@@ -69,14 +74,7 @@ def content(
             }
             for part in plan.stay
         ],
-        "partners": [
-            {
-                "recipient": each.recipient_id,
-                "delivery": each.delivery_id,
-                "purge_by": _moment(each.purge_by),
-            }
-            for each in partners
-        ],
+        "partners": _told(partners),
         "searched": {
             "values": searched.values,
             "keys": searched.keys,
@@ -84,6 +82,21 @@ def content(
         },
         "record": record,
     }
+
+
+def _told(partners: Sequence[PurgeRequest]) -> list[dict[str, Any]]:
+    """Told on, attested on; nothing where it has not come to that."""
+    return [
+        {
+            "recipient": each.recipient_id,
+            "delivery": each.delivery_id,
+            "purge_by": _moment(each.purge_by),
+            "told_at": _moment(each.told_at) if each.told_at else None,
+            "attested_at": _moment(each.attested_at) if each.attested_at else None,
+            "purged_at": _moment(each.purged_at) if each.purged_at else None,
+        }
+        for each in partners
+    ]
 
 
 def _labels(policy: Policy, part: Any) -> list[str]:

@@ -14,8 +14,17 @@ from privity_rest.problems import pointer
 DELIVERY_REQUEST: Final = "delivery-request.v1"
 ENCRYPTED_DELIVERY: Final = "encrypted-delivery.v1"
 PURGE_REQUEST: Final = "purge-request.v1"
+PURGE_REMINDER: Final = "purge-reminder.v1"
+PURGE_ATTESTATION: Final = "purge-attestation.v1"
 TRACKING_REPORT: Final = "tracking-report.v1"
-NAMES: Final = (DELIVERY_REQUEST, ENCRYPTED_DELIVERY, PURGE_REQUEST, TRACKING_REPORT)
+NAMES: Final = (
+    DELIVERY_REQUEST,
+    ENCRYPTED_DELIVERY,
+    PURGE_REQUEST,
+    PURGE_REMINDER,
+    PURGE_ATTESTATION,
+    TRACKING_REPORT,
+)
 MOST_ERRORS = 20
 _CAPITAL = re.compile(r"[A-Z]")
 

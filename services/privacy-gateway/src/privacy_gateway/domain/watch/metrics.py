@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.audit.stream import Streams
+from privacy_gateway.domain.retention.lateness import Lateness
 from privacy_gateway.domain.vault.vault import Vault
 from privacy_gateway.domain.watch.rules import Rule
 from privacy_gateway.domain.watch.watch import Watch
@@ -24,6 +25,7 @@ class Figures(NamedTuple):
     vault: Vault
     watch: Watch
     streams: Streams
+    lateness: Lateness
 
 
 class NotPrivate(ValueError):
@@ -37,7 +39,7 @@ class _Reading(Collector):
         self._figures = figures
 
     def collect(self) -> Iterable[Metric]:
-        audit, vault, watch, streams = self._figures
+        audit, vault, watch, streams, lateness = self._figures
         counters = {
             "records": (audit.recorded, "Records that are durable"),
             "batches": (audit.batches, "Commits that made them so"),
@@ -63,6 +65,24 @@ class _Reading(Collector):
         for rule in get_args(Rule):
             raised.add_metric([rule], watch.raised[rule])
         yield raised
+        yield from _lateness(lateness)
+
+
+def _lateness(lateness: Lateness) -> Iterable[Metric]:
+    """Nothing before the first look: what is not known is no zero."""
+    if lateness.looked_at is None:
+        return
+    gauges = {
+        "retention_overdue": (lateness.overdue, "Classes that should be gone and are not"),
+        "purges_open": (lateness.purges.open, "Purges that no partner has attested to yet"),
+        "purges_overdue": (lateness.purges.overdue, "Those of them whose time is up"),
+        "retention_looked_at_seconds": (
+            lateness.looked_at.timestamp(),
+            "When these were true, in seconds since 1970",
+        ),
+    }
+    for name, (value, said) in gauges.items():
+        yield GaugeMetricFamily(f"privity_{name}", said, value=value)
 
 
 def registry(figures: Figures) -> CollectorRegistry:

@@ -12,17 +12,20 @@ import pytest
 
 from privacy_gateway.clients.line import for_driver
 from privacy_gateway.domain.vault.destruction import Destruction
+from privity_contracts import ids
 
 from .conftest import bearer
+from .test_support_view import a_case
 from .test_two_processes import environment, processes
 
-__all__ = ["environment", "processes"]
+__all__ = ["a_case", "environment", "processes"]
 
 ROUNDS = int(os.environ.get("PRIVITY_DESTRUCTION_ROUNDS", "15"))
 # A machine that does ten things at a time makes deadlines pass, with or without rotation: what
 # came too late is asked again. The long form runs alone, and there nothing may be late.
 STRICT = "PRIVITY_DESTRUCTION_ROUNDS" in os.environ
 SECRET = "Anna Beispiel"
+MESSAGE = "Where is my tea?"
 COMMAND = (sys.executable, "-m", "privacy_gateway", "keys")
 
 
@@ -136,6 +139,44 @@ async def test_what_is_destroyed_is_served_by_nobody_after_the_acknowledgement(
     # Answers that had left before the acknowledgement may be read by the client after it; that is
     # few, or somebody holds answers back.
     assert late <= 4 * ROUNDS
+
+
+async def test_what_is_destroyed_is_shown_to_no_staff_after_the_acknowledgement(
+    processes, a_case, house, destruction
+):
+    """A view of a case waits for its slowest part; what was read before may not lie open so long."""
+    one, _ = processes
+    signed_in = await one.sign_in("kim")
+    subject, shown, refused = ids.mint("cus"), 0, 0
+    for _ in range(ROUNDS):
+        order = await a_case(assignee=signed_in["staff_id"], subject=subject)
+        granted = await one.exchange(signed_in["identity_token"], "enquiries", f"case/{order.case}")
+        headers = bearer(granted.json()["access_token"])
+        path = f"/v1/cases/{order.case}/view"
+        for process in processes:
+            shown += MESSAGE in (await process.get(path, headers)).text
+        held, all_wait = asyncio.Event(), asyncio.Semaphore(0)
+        slow = ("logistics-adapter", "GET", f"/v1/orders/{order.id}/shipment")
+
+        async def later(request, held=held, all_wait=all_wait, answer=house.answers[slow]):
+            all_wait.release()
+            await held.wait()
+            return answer
+
+        house.answers[slow] = (200, later)
+        under_way = [asyncio.create_task(process.get(path, headers)) for process in processes]
+        for _ in under_way:
+            await all_wait.acquire()
+        await destruction.destroy(
+            subject=subject, scope=f"case/{order.case}", now=datetime.now(UTC)
+        )
+        held.set()  # acknowledged: from here on nothing of it may come out
+        for answer in await asyncio.gather(*under_way):
+            assert MESSAGE not in answer.text
+            refused += "Its key was destroyed" in answer.text
+    assert shown == 2 * ROUNDS
+    assert refused == 2 * ROUNDS or not STRICT
+    assert refused > 0
 
 
 async def test_a_new_key_encryption_key_under_load_and_killed_midway(

@@ -27,8 +27,8 @@ async def kim(gateway):
 def a_case(house, sealing, an_order):
     """Lets the services hold a case with everything that belongs to it."""
 
-    async def make(*, assignee, kind="enquiry"):
-        order = await an_order(assignee=assignee)
+    async def make(*, assignee, kind="enquiry", subject=None):
+        order = await an_order(assignee=assignee, subject=subject)
         the_case(house, order, assignee=assignee, kind=kind)
         about = {"subject_id": order.subject}
         facts = {"id": order.case, **about, "kind": kind, "order_id": order.id}

@@ -1,5 +1,7 @@
 """On the way out: recorded first, then opened, and built from what is allowed."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,6 +19,7 @@ from privacy_gateway.domain.vault.sealing import DoesNotOpen, NotSealed
 from privacy_gateway.domain.vault.vault import NotInReceipt, Vault
 from privity_rest import NotAllowed, NotFound, Unavailable
 
+Opening = Callable[[], dict[str, Any]]
 _log = structlog.get_logger("privity.outbound")
 
 _DELETED = {"field": "*", "reason": "deleted", "how": "Its key was destroyed; nobody can."}
@@ -47,7 +50,12 @@ class Outbound:
         self._budgets = budgets
 
     async def give(self, journey: Journey, answer: Any) -> dict[str, Any]:
-        """The answer for this caller.
+        """The answer for this caller. Raises what `ready` raises, and what its opening raises."""
+        return (await self.ready(journey, answer))()
+
+    async def ready(self, journey: Journey, answer: Any) -> Opening:
+        """Recorded and not opened yet: that is for the last moment before the answer leaves, so
+        that nothing lies open here while its keys are destroyed.
 
         Raises NotFound when it is about somebody else than the caller may see, ConsentMissing,
         BudgetSpent when it is about too many, Unavailable when it cannot be recorded, BrokenAnswer
@@ -58,7 +66,7 @@ class Outbound:
             journey.route, role=caller.role, purpose=caller.purpose, only=caller.categories
         )
         if plan is None:
-            return {}
+            return dict
         units, tokens = self._found(journey, plan, answer)
         for unit in units:
             if not journey.entitled(subject=unit.subject, scope=unit.scope):
@@ -85,7 +93,7 @@ class Outbound:
             await self._vault.prepare(tokens, persons=people)
         await self._require_owners(journey, units)
         receipts = await self._audit.record(accesses) if accesses else []
-        return self._built(journey, plan, answer, receipts, refused)
+        return partial(self._built, journey, plan, answer, receipts, refused)
 
     def _found(
         self, journey: Journey, plan: AnswerPlan, answer: Any

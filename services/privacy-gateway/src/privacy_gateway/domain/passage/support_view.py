@@ -1,7 +1,9 @@
 """One case with all that belongs to it, in one answer, for the person who follows it up.
 
 Each part is read, filtered and recorded as if it had been asked for alone, and the parts are read
-side by side. A part that is not given is named with the reason; none is a silent blank.
+side by side. A part that is not given is named with the reason; none is a silent blank. All are
+opened together when the last of them is there: what waits for another part waits sealed, and if its
+key is destroyed meanwhile, it stays so.
 """
 
 import asyncio
@@ -16,7 +18,7 @@ from privacy_gateway.domain.contracts.offer import Offer
 from privacy_gateway.domain.contracts.public import given
 from privacy_gateway.domain.passage.contracts import Contracts, ContractsInForce
 from privacy_gateway.domain.passage.journey import Journey
-from privacy_gateway.domain.passage.outbound import Outbound
+from privacy_gateway.domain.passage.outbound import Opening, Outbound
 from privacy_gateway.domain.tokens.caller import Caller
 from privity_rest import NotAllowed, NotFound, Refusal, Unavailable
 
@@ -101,7 +103,7 @@ class SupportView:
             # Its purpose reaches all of the customer's orders: the case says which one it is about.
             found = await self._side_by_side(WITH_CASE, reading, known)
             case = found["case"]
-            order_id = None if isinstance(case, _Missing) else case.get("order_id")
+            order_id = None if isinstance(case, _Missing) else case().get("order_id")
             if order_id:
                 of_order = known | {"order_id": order_id}
                 found |= await self._side_by_side(WITH_ORDER, reading, of_order)
@@ -111,7 +113,7 @@ class SupportView:
 
     async def _side_by_side(
         self, parts: Iterable[Part], reading: "_Reading", known: Mapping[str, str]
-    ) -> dict[str, "dict[str, Any] | _Missing"]:
+    ) -> dict[str, "Opening | _Missing"]:
         try:
             async with asyncio.TaskGroup() as together:
                 tasks = {
@@ -124,7 +126,7 @@ class SupportView:
 
     async def _one(
         self, part: Part, journey: Journey, known: Mapping[str, str]
-    ) -> "dict[str, Any] | _Missing":
+    ) -> "Opening | _Missing":
         caller = journey.caller
         if not journey.contracts.admits(journey.route, role=caller.role, purpose=caller.purpose):
             return _Missing("not_needed_for_purpose")
@@ -141,7 +143,7 @@ class SupportView:
                 raise
             return _Missing("not_available_now")
         if answer.status == 200:
-            return await self._outbound.give(journey, orjson.loads(answer.body))
+            return await self._outbound.ready(journey, orjson.loads(answer.body))
         if part is CASE and answer.status in {403, 404, 409}:
             raise NotFound("there is no such case, or it is not yours any more")
         if part is CASE or answer.status not in _BY_STATUS:
@@ -176,8 +178,8 @@ def _first(refusals: BaseExceptionGroup[Refusal]) -> Refusal:
     return _first(one) if isinstance(one, BaseExceptionGroup) else one
 
 
-def _told(found: Mapping[str, dict[str, Any] | _Missing]) -> dict[str, Any]:
-    parts = {name: part for name, part in found.items() if not isinstance(part, _Missing)}
+def _told(found: Mapping[str, Opening | _Missing]) -> dict[str, Any]:
+    parts = {name: part() for name, part in found.items() if not isinstance(part, _Missing)}
     missing = [
         {"part": name, "reason": part.reason, "how": HOW[part.reason]}
         for name, part in found.items()

@@ -144,7 +144,7 @@ async def test_what_is_destroyed_is_served_by_nobody_after_the_acknowledgement(
 async def test_what_is_destroyed_is_shown_to_no_staff_after_the_acknowledgement(
     processes, a_case, house, destruction
 ):
-    """A view of a case waits for its slowest part; what was read before may not lie open so long."""
+    """A view waits for its slowest part; what was read before may not lie open so long."""
     one, _ = processes
     signed_in = await one.sign_in("kim")
     subject, shown, refused = ids.mint("cus"), 0, 0

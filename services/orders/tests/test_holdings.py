@@ -46,6 +46,17 @@ async def test_every_sealed_value_and_what_is_under_way_is_told(shop: Shop) -> N
     assert await held(shop, mint("cus")) == []
 
 
+async def test_what_came_back_to_us_is_not_under_way_any_more(shop: Shop) -> None:
+    order = await shop.packed(customer())
+    await shop.tell("shipment.in_transit", order["id"])
+    [before] = await held(shop, order["subject_id"])
+
+    await shop.tell("shipment.returned", order["id"])
+
+    [after] = await held(shop, order["subject_id"])
+    assert (before["in_progress"], after["in_progress"]) == ("order_in_transit", None)
+
+
 async def test_the_person_goes_and_the_books_stay_as_they_were(shop: Shop) -> None:
     who = customer()
     headers = keyed()

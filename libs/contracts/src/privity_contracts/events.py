@@ -14,6 +14,7 @@ EventType = Annotated[
         "order.delivered",
         "order.returned",
         "order.cancelled",
+        "order.refunded",
         "shipment.announced",
         "shipment.handed_over",
         "shipment.blocked",

@@ -109,8 +109,8 @@ def test_nothing_changes_between_a_version_and_itself(changes) -> None:
             lambda f: f["trust"]["orders"]["publishes"].append("order.eaten"),
             "other",
             "trust.orders.publishes: order.packed, order.delivered, order.returned,"
-            " order.cancelled, order.eaten (before: order.packed, order.delivered,"
-            " order.returned, order.cancelled)",
+            " order.cancelled, order.refunded, order.eaten (before: order.packed,"
+            " order.delivered, order.returned, order.cancelled, order.refunded)",
         ),
     ],
 )

@@ -13,7 +13,9 @@ from privity_jobs import publish
 
 def announce(
     tx: AsyncSession,
-    what: Literal["order.packed", "order.delivered", "order.returned", "order.cancelled"],
+    what: Literal[
+        "order.packed", "order.delivered", "order.returned", "order.cancelled", "order.refunded"
+    ],
     order: Order,
     *,
     now: datetime,

@@ -6,13 +6,15 @@ names, reaches or recognises the person goes before it.
 
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from orders.domain.states import Note
 from orders.models import (
     Delivery,
     IdempotencyKey,
     Order,
+    OrderChange,
     Outcome,
     Payment,
     SandboxCharge,
@@ -44,18 +46,24 @@ async def _held(tx: AsyncSession, order: Order) -> Holding:
         f"order/{order.id}",
         {} if delivery is None else {name: getattr(delivery, name) for name in _DELIVERY},
         plain,
-        in_progress=_in_progress(order),
+        in_progress=await _in_progress(tx, order),
         country=order.country,
     )
 
 
-def _in_progress(order: Order) -> str | None:
-    """Goods on their way, or money that has not come back yet."""
-    if order.state not in ENDED:
+async def _in_progress(tx: AsyncSession, order: Order) -> str | None:
+    """Goods on their way, or money that has not come back yet. What came back to us is not on its
+    way any more, whatever state it was in."""
+    if order.state not in ENDED and not await _came_back(tx, order):
         return f"order_{order.state}"
     if any(paid.outcome is Outcome.RELEASING for paid in order.payments):
         return "payment_releasing"
     return None
+
+
+async def _came_back(tx: AsyncSession, order: Order) -> bool:
+    noted = (OrderChange.order_id == order.id, OrderChange.what == Note.RETURNED)
+    return bool(await tx.scalar(select(exists().where(*noted))))
 
 
 async def drop(tx: AsyncSession, told: Drop, *, now: datetime) -> int:

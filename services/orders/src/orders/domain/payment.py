@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from orders.clients.payment_provider import Attempt, Charge
 from orders.domain import states
+from orders.domain.announcement import announce
 from orders.domain.states import SHOP_ITSELF, Party
 from orders.models import Order, Outcome, Payment, State
 from privity_contracts.ids import mint
@@ -117,10 +118,14 @@ async def release(tx: AsyncSession, payment: Payment, *, now: datetime) -> None:
 
 
 async def released(tx: AsyncSession, payment_id: str, outcome: Outcome, *, now: datetime) -> None:
-    _, payment = await _locked(tx, payment_id)
-    if payment.outcome is Outcome.RELEASING:
-        payment.outcome = outcome
-        payment.updated_at = now
+    order, payment = await _locked(tx, payment_id)
+    if payment.outcome is not Outcome.RELEASING:
+        return
+    payment.outcome = outcome
+    payment.updated_at = now
+    if outcome is Outcome.REFUNDED:
+        # What is kept for disputes is kept from when the money went back, not from before.
+        announce(tx, "order.refunded", order, now=now)
 
 
 def challenged(order: Order, payment_id: str) -> Payment:

@@ -68,7 +68,7 @@ torture: setup
 	@PRIVITY_DISPATCHES=200 $(BIN)/pytest --timeout=1800 tests/test_adapter_killed.py
 	@PRIVITY_STORE_KILLS=100 PRIVITY_AUDIT_KILLS=100 $(BIN)/pytest -s --timeout=3600 tests/test_store_killed.py tests/test_audit_killed.py
 	@PRIVITY_TAMPERING=whole PRIVITY_RECORDS=1000000 PRIVITY_SIGNER_KILLS=100 $(BIN)/pytest --timeout=3600 libs/transparency services/audit-log
-	@PRIVITY_DEATHS=1 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/deletion/test_run.py
+	@PRIVITY_DEATHS=1 PRIVITY_NIGHTS=1 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/deletion
 	@PRIVITY_RESTORES=1 $(BIN)/pytest --timeout=1800 tests/test_backup.py
 	@PRIVITY_CANARIES=long $(BIN)/pytest --timeout=3600 tests/test_canaries.py
 	@PRIVITY_DESTRUCTION_ROUNDS=1000 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/grants/test_keys_under_load.py

@@ -1,23 +1,53 @@
 """What is due: classes whose time is up and that are still there, by the policy in force now.
 
-Nothing is computed ahead, so a policy that shortens a time takes effect with the next look. Each
-rule of each country is one look-up by its clock.
+Nothing is computed ahead, so a policy that shortens a time takes effect with the next look.
 """
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import Select, and_, exists, not_, or_, select
+import orjson
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from privacy_gateway.domain.policy.file import Counted, PolicyFile, Term
 from privacy_gateway.domain.retention.terms import Rule, end, ends_before
 from privacy_gateway.domain.vault.data_keys import AUDIT_TAG
-from privacy_gateway.models import LeftBehind, LegalHold, RetentionClock, RetentionEnd
 
 KINDS: Final[tuple[Literal["account", "order", "case"], ...]] = ("account", "order", "case")
 ASKED: Final = Rule("order_ended", "P0D", "the customer asked for it while the order was under way")
+
+
+# Each line of the policy is one look-up by its clock, all of them one statement.
+_DUE: Final = text("""
+SELECT line.number, due.scope, due.subject_id, due.started_at, due.held
+FROM jsonb_to_recordset(CAST(:lines AS jsonb)) AS line (
+    number int, class text, clock text, before timestamptz, prefix text,
+    countries text[], but text[], left_behind boolean, nothing_waits boolean
+)
+CROSS JOIN LATERAL (
+    SELECT c.scope, c.subject_id, c.started_at, EXISTS (
+        SELECT FROM legal_holds AS h
+        WHERE h.subject_id = c.subject_id AND h.released_at IS NULL
+          AND (h.scope IS NULL OR h.scope = c.scope)
+    ) AS held
+    FROM retention_clocks AS c
+    WHERE c.clock = line.clock AND c.started_at <= line.before
+      AND starts_with(c.scope, line.prefix)
+      AND (line.countries IS NULL OR c.country = ANY (line.countries))
+      AND (c.country IS NULL OR c.country <> ALL (line.but))
+      AND NOT EXISTS (
+          SELECT FROM retention_ends AS e
+          WHERE e.scope = c.scope AND e.retention_class = line.class
+      )
+      AND (NOT line.left_behind OR EXISTS (SELECT FROM left_behind AS l WHERE l.scope = c.scope))
+      AND NOT (line.nothing_waits AND EXISTS (
+          SELECT FROM left_behind AS l WHERE l.subject_id = c.subject_id
+      ))
+    ORDER BY c.started_at LIMIT :limit
+) AS due
+""")
 
 
 class DueClass(NamedTuple):
@@ -47,20 +77,22 @@ async def due(
 ) -> list[DueClass]:
     """The oldest of each rule first; what a hold keeps is there and marked."""
     found: dict[tuple[str, str], DueClass] = {}
-    for line in _lines(file):
-        for row in await tx.execute(_query(line, until=until, limit=limit)):
-            each = DueClass(
-                row.scope,
-                row.subject_id,
-                line.retention_class,
-                line.rule,
-                end(row.started_at, line.rule.keep),
-                row.held,
-            )
-            known = found.get((each.scope, each.retention_class))
-            # Months differ in length: the database looks a little wide, the calendar decides.
-            if each.due_at <= until and (known is None or each.due_at < known.due_at):
-                found[each.scope, each.retention_class] = each
+    lines = list(_lines(file))
+    asked = [_asked(number, line, until=until) for number, line in enumerate(lines)]
+    for row in await tx.execute(_DUE, {"lines": orjson.dumps(asked).decode(), "limit": limit}):
+        line = lines[row.number]
+        each = DueClass(
+            row.scope,
+            row.subject_id,
+            line.retention_class,
+            line.rule,
+            end(row.started_at, line.rule.keep),
+            row.held,
+        )
+        known = found.get((each.scope, each.retention_class))
+        # Months differ in length: the database looks a little wide, the calendar decides.
+        if each.due_at <= until and (known is None or each.due_at < known.due_at):
+            found[each.scope, each.retention_class] = each
     return sorted(found.values(), key=lambda each: (each.due_at, each.scope))
 
 
@@ -92,40 +124,17 @@ def _by_country(name: str, kind: str, counted: Counted) -> Iterator[_Line]:
         yield _Line(name, kind, rule(counted.countries[country]), (country,), ())
 
 
-def _query(line: _Line, *, until: datetime, limit: int) -> Select[str, str, datetime, bool]:
-    clock = RetentionClock
-    left = exists().where(LeftBehind.scope == clock.scope)
-    # A class that is kept on request is not in anybody's left-behind line.
-    prefix = "order" if line.kind == "left" else line.kind
-    conditions = [
-        clock.clock == line.rule.clock,
-        clock.started_at <= ends_before(until, line.rule.keep),
-        clock.scope.startswith(f"{prefix}/"),
-        not_(
-            exists().where(
-                RetentionEnd.scope == clock.scope,
-                RetentionEnd.retention_class == line.retention_class,
-            )
-        ),
-    ]
-    if line.kind == "left":
-        conditions.append(left)
-    if line.countries is not None:
-        conditions.append(clock.country.in_(line.countries))
-    elif line.but:
-        conditions.append(or_(clock.country.is_(None), clock.country.not_in(line.but)))
-    if line.retention_class == AUDIT_TAG:
+def _asked(number: int, line: _Line, *, until: datetime) -> dict[str, Any]:
+    return {
+        "number": number,
+        "class": line.retention_class,
+        "clock": line.rule.clock,
+        "before": ends_before(until, line.rule.keep).isoformat(),
+        # A class that is kept on request is not in anybody's left-behind line.
+        "prefix": "order/" if line.kind == "left" else f"{line.kind}/",
+        "countries": line.countries,
+        "but": line.but,
+        "left_behind": line.kind == "left",
         # The log has to say whose something is for as long as anything is under way.
-        waiting = exists().where(LeftBehind.subject_id == clock.subject_id)
-        conditions.append(not_(waiting))
-    held = exists().where(
-        LegalHold.subject_id == clock.subject_id,
-        or_(LegalHold.scope.is_(None), LegalHold.scope == clock.scope),
-        LegalHold.released_at.is_(None),
-    )
-    return (
-        select(clock.scope, clock.subject_id, clock.started_at, held.label("held"))
-        .where(and_(*conditions))
-        .order_by(clock.started_at)
-        .limit(limit)
-    )
+        "nothing_waits": line.retention_class == AUDIT_TAG,
+    }

@@ -4,6 +4,7 @@
 """
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,13 +35,22 @@ def misplaced(root: Path) -> Iterator[str]:
             yield f"{file.relative_to(root)}: {lines} lines; name the next noun"
 
 
+def forked(root: Path) -> Iterator[str]:
+    """Two that were written side by side and both landed: which comes first, nobody has said."""
+    for versions in sorted(root.glob("services/*/src/**/migrations/**/versions")):
+        numbers = Counter(file.name.partition("_")[0] for file in versions.glob("*.py"))
+        for number, times in numbers.items():
+            if times > 1:
+                yield f"{versions.relative_to(root)}: {times} migrations are number {number}"
+
+
 def _sources(root: Path) -> Iterator[Path]:
     for pattern in ("libs/*/src/**/*.py", "services/*/src/**/*.py", "deploy/**/src/**/*.py"):
         yield from sorted(root.glob(pattern))
 
 
 def main() -> int:
-    found = list(misplaced(Path.cwd()))
+    found = [*misplaced(Path.cwd()), *forked(Path.cwd())]
     for line in found:
         print(line)
     return 1 if found else 0

@@ -33,6 +33,19 @@ def misplaced(root: Path) -> Iterator[str]:
         lines = len(file.read_text("utf-8").splitlines())
         if lines > LONGEST:
             yield f"{file.relative_to(root)}: {lines} lines; name the next noun"
+    yield from _numbered_twice(root)
+
+
+def _numbered_twice(root: Path) -> Iterator[str]:
+    """Both were written at the same time; of two such migrations one would not run."""
+    seen: dict[Path, Path] = {}
+    for folder in ("libs", "services", "docs"):
+        for pattern in ("**/migrations/**/versions/*.py", "decisions/*.md"):
+            for file in sorted((root / folder).glob(pattern)):
+                number = file.with_name(file.name.partition("_")[0].partition("-")[0])
+                first = seen.setdefault(number, file)
+                if first is not file:
+                    yield f"{file.relative_to(root)}: has the number of {first.name}"
 
 
 def forked(root: Path) -> Iterator[str]:

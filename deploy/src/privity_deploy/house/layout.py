@@ -4,7 +4,6 @@
 """
 
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,22 +47,13 @@ def _numbered_twice(root: Path) -> Iterator[str]:
                     yield f"{file.relative_to(root)}: has the number of {first.name}"
 
 
-def forked(root: Path) -> Iterator[str]:
-    """Two that were written side by side and both landed: which comes first, nobody has said."""
-    for versions in sorted(root.glob("services/*/src/**/migrations/**/versions")):
-        numbers = Counter(file.name.partition("_")[0] for file in versions.glob("*.py"))
-        for number, times in numbers.items():
-            if times > 1:
-                yield f"{versions.relative_to(root)}: {times} migrations are number {number}"
-
-
 def _sources(root: Path) -> Iterator[Path]:
     for pattern in ("libs/*/src/**/*.py", "services/*/src/**/*.py", "deploy/**/src/**/*.py"):
         yield from sorted(root.glob(pattern))
 
 
 def main() -> int:
-    found = [*misplaced(Path.cwd()), *forked(Path.cwd())]
+    found = list(misplaced(Path.cwd()))
     for line in found:
         print(line)
     return 1 if found else 0

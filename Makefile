@@ -66,7 +66,7 @@ bench: setup
 # The long forms of harnesses whose short forms are in `make test`.
 torture: setup
 	@PRIVITY_DISPATCHES=200 $(BIN)/pytest --timeout=1800 tests/test_adapter_killed.py
-	@PRIVITY_STORE_KILLS=100 PRIVITY_AUDIT_KILLS=100 $(BIN)/pytest -s --timeout=3600 tests/test_store_killed.py tests/test_audit_killed.py
+	@PRIVITY_STORE_KILLS=100 PRIVITY_AUDIT_KILLS=100 PRIVITY_CUTS=500 $(BIN)/pytest -s --timeout=3600 tests/test_store_killed.py tests/test_audit_killed.py tests/test_cut_lines.py
 	@PRIVITY_TAMPERING=whole PRIVITY_RECORDS=1000000 PRIVITY_SIGNER_KILLS=100 $(BIN)/pytest --timeout=3600 libs/transparency services/audit-log
 	@PRIVITY_DEATHS=1 PRIVITY_NIGHTS=1 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/deletion
 	@PRIVITY_RESTORES=1 $(BIN)/pytest --timeout=1800 tests/test_backup.py

@@ -68,6 +68,31 @@ class ALog:
         return tuple(plans.resolve(plans.consistency(size1, size2), self.tiles))
 
 
+class GrowingLog:
+    """The same, with as many leaves as somebody asks about."""
+
+    def __init__(self) -> None:
+        self._growth = Growth()
+        self._roots = [self._growth.root()]
+        self._tiles: dict[TileId, bytes] = {}
+
+    def checkpoint(self, size: int) -> Checkpoint:
+        self._grow(size)
+        return Checkpoint(ORIGIN, size, self._roots[size])
+
+    def proof(self, size1: int, size2: int) -> tuple[bytes, ...]:
+        self._grow(size2)
+        if not 0 < size1 < size2:
+            return ()
+        return tuple(plans.resolve(plans.consistency(size1, size2), self._tiles))
+
+    def _grow(self, size: int) -> None:
+        while self._growth.size < size:
+            leaf = merkle.leaf_hash(f"{self._growth.size}".encode())
+            self._tiles.update(self._growth.append([leaf]))
+            self._roots.append(self._growth.root())
+
+
 @pytest.fixture(scope="session")
 def a_log() -> ALog:
     return ALog()

@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from privity_transparency.checkpoint import Checkpoint, open_checkpoint
 from privity_transparency.note import VerifierKey
 from privity_transparency.witnessing import SignCheckpoint
 
-from .conftest import ORIGIN, SECRET, ALog, door_of, write_key
+from .conftest import ORIGIN, SECRET, ALog, GrowingLog, door_of, write_key
 
 
 @pytest.fixture
@@ -39,6 +39,7 @@ def settings(tmp_path: Path) -> SignerSettings:
     )
 
 
+KILLS = int(os.environ.get("PRIVITY_SIGNER_KILLS", "2"))  # `make torture` kills 100 times
 COMMAND = ["-m", "uvicorn", "audit_log.main:create_signer", "--factory", "--no-access-log", "--uds"]
 
 
@@ -137,7 +138,7 @@ async def test_does_not_start_without_its_heads_beside_another_or_with_an_open_k
 
 @asynccontextmanager
 async def running(
-    settings: SignerSettings, socket: Path
+    settings: SignerSettings, socket: Path, command: Sequence[str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     socket.unlink(missing_ok=True)  # noqa: ASYNC240  # a test may wait for its disk
     environment = {
@@ -145,7 +146,7 @@ async def running(
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *COMMAND,
+        *command,
         str(socket),
         env={"PATH": os.environ["PATH"], **environment},
         stdout=asyncio.subprocess.DEVNULL,
@@ -162,43 +163,79 @@ async def running(
         await process.wait()
 
 
-async def test_killed_at_any_instant_it_stands_by_every_answer_it_gave(
-    settings: SignerSettings, a_log: ALog, a_fork: ALog, tmp_path: Path
-) -> None:
-    socket, seen, chance = tmp_path / "s.sock", 0, random.Random(4)
-    answered: list[Checkpoint] = []
+async def killed_while_signing(
+    settings: SignerSettings, socket: Path, log: GrowingLog, *, kills: int, command: Sequence[str]
+) -> tuple[list[Checkpoint], int]:
+    """What it answered, and how many heads it had signed whose answer nobody heard.
 
-    for _ in range(int(os.environ.get("PRIVITY_SIGNER_KILLS", "2"))):
-        async with running(settings, socket) as process:
+    Raises SignerRefused when, after a kill, it has signed something else than it was asked to.
+    """
+    chance, seen, unheard = random.Random(4), 0, 0
+    answered: list[Checkpoint] = []
+    for _ in range(kills):
+        async with running(settings, socket, command) as process:
             client = SignerClient(socket, outbound_key_file=settings.inbound_key_file)
-            loop = asyncio.get_running_loop()
             killing = None
-            try:
-                while seen < 390:
-                    wanted = SignCheckpoint(
-                        seen, a_log.proof(seen, seen + 1), a_log.checkpoint(seen + 1)
-                    )
+            while process.returncode is None:
+                wanted = SignCheckpoint(seen, log.proof(seen, seen + 1), log.checkpoint(seen + 1))
+                try:
                     note = await client.sign(wanted)
+                except SignerUnavailable:
+                    assert await process.wait() == -signal.SIGKILL
+                except SignerRefused as refusal:
+                    # Its head was durable, the answer was lost: we learn what it signed.
+                    if refusal.signed_size != seen + 1:
+                        raise
+                    seen, unheard = seen + 1, unheard + 1
+                else:
                     seen += 1
                     answered.append(Checkpoint.parse(note.text))
-                    killing = killing or loop.call_later(
+                    killing = killing or asyncio.get_running_loop().call_later(
                         chance.uniform(0.0, 0.12), process.send_signal, signal.SIGKILL
                     )
-            except SignerUnavailable:
-                pass
-            except SignerRefused as refusal:
-                # Its head was durable, the answer was lost: we learn what it signed.
-                if refusal.signed_size != seen + 1:
-                    raise
-                seen += 1
             await client.aclose()
+    return answered, unheard
 
-    async with running(settings, socket):
+
+async def test_killed_at_any_instant_it_stands_by_every_answer_it_gave(
+    settings: SignerSettings,
+    a_fork: ALog,
+    tmp_path: Path,
+    record_figures: Callable[[str], None],
+) -> None:
+    socket, log = tmp_path / "s.sock", GrowingLog()
+
+    answered, unheard = await killed_while_signing(
+        settings, socket, log, kills=KILLS, command=COMMAND
+    )
+
+    async with running(settings, socket, COMMAND):
         client = SignerClient(socket, outbound_key_file=settings.inbound_key_file)
         with pytest.raises(SignerRefused) as refused:
             await client.sign(SignCheckpoint(0, (), a_fork.checkpoint(1)))
         await client.aclose()
-    assert answered
+    record_figures(
+        f"signer killed {KILLS} times while it signed: {len(answered)} answers, {unheard} heads"
+        f" kept whose answer was lost, at last it stood at {refused.value.signed_size}"
+    )
+    assert len(answered) >= KILLS
+    assert refused.value.signed_size in {answered[-1].size, answered[-1].size + 1}
+    assert answered == [log.checkpoint(each.size) for each in answered]
+
+
+async def test_one_that_answers_before_its_head_is_durable_is_found_out(
+    settings: SignerSettings, tmp_path: Path
+) -> None:
+    """The fault planted."""
+    hasty = ["-m", "uvicorn", "hasty_signer:create_signer", "--app-dir", str(Path(__file__).parent)]
+
+    with pytest.raises(SignerRefused) as refused:
+        await killed_while_signing(
+            settings,
+            tmp_path / "s.sock",
+            GrowingLog(),
+            kills=20,
+            command=[*hasty, "--factory", "--no-access-log", "--uds"],
+        )
+
     assert refused.value.signed_size is not None
-    assert refused.value.signed_size >= answered[-1].size
-    assert answered == [a_log.checkpoint(each.size) for each in answered]

@@ -22,7 +22,7 @@ import structlog
 from privacy_gateway.clients.line import Line, LineFailed, Unable, Unreachable
 from privacy_gateway.domain.audit import store
 from privacy_gateway.domain.audit.openings import Opening
-from privacy_gateway.domain.audit.spool import Certified, Signed, Spool, batches_of
+from privacy_gateway.domain.audit.spool import Certified, Signed, Spool, batches_of, genuine
 from privacy_gateway.domain.audit.store import RecordAltered, Row
 from privacy_gateway.domain.vault.process_key import ProcessKey
 from privity_transparency.batch import FIRST_PREVIOUS, Batch, leaves_hash
@@ -92,9 +92,10 @@ class Chain:
         stored = await store.last_number(line, self.process_id)
         if stored < self.number - 1:
             # It was restored to before, or a standby took over that did not have everything.
-            for signed in await self._on_disk(lambda: batches_of(self._spool.own())):
-                if stored < signed.batch.number < self.number:
-                    await self._again(line, signed)
+            own = await self._on_disk(lambda: batches_of(self._spool.own()))
+            missing = (signed for signed in own if stored < signed.batch.number < self.number)
+            for signed in genuine(missing, self._owner.process):
+                await self._again(line, signed)
         if self._unsettled is not None:
             await self._again(line, self._unsettled)
             self._advance(self._unsettled)
@@ -127,9 +128,9 @@ class Chain:
             signed = await self._on_disk(partial(batches_of, theirs))
             await store.introduce(line, owner)
             stored = await store.numbers(line, signed)
-            for each in signed:
-                if each.batch.number not in stored:
-                    await self._again(line, each)
+            missing = (each for each in signed if each.batch.number not in stored)
+            for each in genuine(missing, owner.process):
+                await self._again(line, each)
 
     async def _again(self, line: Line, signed: Signed) -> None:
         """Appends what the store lacks; another line's late commit of the same is as good."""

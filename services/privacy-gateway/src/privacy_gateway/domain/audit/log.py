@@ -25,7 +25,7 @@ from privacy_gateway.domain.vault.vault import Vault
 from privity_contracts import ids
 from privity_rest import Unavailable
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.3
 _log = structlog.get_logger("privity.audit")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -57,6 +57,8 @@ class Segment:
     """The newest batch in it."""
     used_at: float = 0.0
     end: int = 0
+    found: list[Signed] | None = None
+    """What was read when it was taken over, until somebody has asked for it."""
 
     def drop(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -151,12 +153,29 @@ class Spool:
 
 
 def batches_of(segments: list[Segment]) -> list[Signed]:
-    """The batches of one process in order. Of two with one number, the later was meant."""
+    """The batches of one process in order. Of two with one number, the later was meant.
+
+    Whether each is what its process signed is asked before it is given to a store (`genuine`): most
+    are never given, because the store has them.
+    """
     by_number: dict[int, Signed] = {}
     for segment in sorted(segments, key=lambda each: each.path):
-        for signed in _read(segment):
+        found = _read(segment) if segment.found is None else segment.found
+        segment.found = None
+        for signed in found:
             by_number[signed.batch.number] = signed
     return [by_number[number] for number in sorted(by_number)]
+
+
+def genuine(batches: Iterable[Signed], process: Process) -> Iterator[Signed]:
+    """Up to the first that its process did not sign."""
+    for signed in batches:
+        try:
+            signed.batch.verify(signed.signature, process.public_key)
+        except NotSigned:
+            _log.error("spool_altered", process=process.process, number=signed.batch.number)
+            return
+        yield signed
 
 
 def _locked(path: Path, *, now: float) -> Segment | None:
@@ -168,7 +187,8 @@ def _locked(path: Path, *, now: float) -> Segment | None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         owner = _owner_of(path.read_bytes().partition(b"\n")[0])
         segment = Segment(path, descriptor, owner, used_at=now)
-        segment.last = max((signed.batch.number for signed in _read(segment)), default=-1)
+        segment.found = list(_read(segment))
+        segment.last = max((signed.batch.number for signed in segment.found), default=-1)
     except BlockingIOError:
         os.close(descriptor)
         return None
@@ -198,15 +218,9 @@ def _read(segment: Segment) -> Iterator[Signed]:
         )  # fmt: skip
         if len(leaves) != batch.records or leaves_hash(map(leaf_hash, leaves)) != batch.leaves:
             return
-        signature = bytes.fromhex(head["signature"])
-        try:
-            batch.verify(signature, process.public_key)
-        except NotSigned:
-            _log.error("spool_altered", segment=segment.path.name, number=batch.number)
-            return
         yield Signed(
             batch,
-            signature,
+            bytes.fromhex(head["signature"]),
             datetime.fromisoformat(head["written_at"]),
             leaves,
             [Opening(*each) for each in head["openings"]],

@@ -71,7 +71,8 @@ def second_gateway(stack: Stack) -> Iterator[SecondGateway]:
         [
             *(sys.executable, "-m", "uvicorn", f"{Path(gone_wrong.__file__).stem}:create_app"),
             *("--factory", "--app-dir", str(Path(gone_wrong.__file__).parent)),
-            *("--uds", str(socket), "--loop", "uvloop", "--http", "httptools", "--no-access-log"),
+            *("--uds", str(socket), "--loop", "uvloop", "--http", "privacy_gateway.api.wire:Wire"),
+            "--no-access-log",
             *("--timeout-keep-alive", "75"),
         ],
         environment,

@@ -59,7 +59,7 @@ async def listening(app, stack):
         app,
         port=0,
         loop="none",
-        http="httptools",
+        http="privacy_gateway.api.wire:Wire",
         ws="none",
         access_log=False,
         timeout_keep_alive=75,  # longer than clients keep a connection

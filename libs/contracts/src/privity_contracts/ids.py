@@ -16,9 +16,12 @@ BODY = "[0-9a-hjkmnp-tv-z]{26}"
 PATTERN = re.compile(rf"[a-z]{{3}}_{BODY}")
 
 
-# Two characters at a time: an id is minted for each request and each record.
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
-_VERSION, _VARIANT = 0xF << 76, 0x3 << 62
+# A character for each byte of entropy: an id is minted for each request and each record. Two
+# characters are not free: they hold the UUID's version (0111) and its variant (10).
+_ANY = bytes(ord(ALPHABET[byte & 31]) for byte in range(256))
+_FIRST = [ALPHABET[byte & 0b00001 | 0b01110] for byte in range(256)]
+_FOURTH = [ALPHABET[byte & 0b10011 | 0b01000] for byte in range(256)]
 
 
 def encode(raw: bytes) -> str:
@@ -42,13 +45,10 @@ def mint(
     entropy: Callable[[int], bytes] = os.urandom,
 ) -> str:
     """A fresh id, laid out as a UUID of version 7 (RFC 9562, section 5.7)."""
-    n = int.from_bytes(entropy(10), "big") & ~(_VERSION | _VARIANT) | 0x7 << 76 | 0x2 << 62
-    p = _PAIRS
-    return (
-        f"{prefix}_{_moment(int(clock() * 1000) & 0xFFFFFFFFFFFF)}"
-        f"{p[n >> 70]}{p[n >> 60 & 1023]}{p[n >> 50 & 1023]}{p[n >> 40 & 1023]}"
-        f"{p[n >> 30 & 1023]}{p[n >> 20 & 1023]}{p[n >> 10 & 1023]}{p[n & 1023]}"
-    )
+    raw = entropy(16)
+    text = raw.translate(_ANY).decode()
+    moment = _moment(int(clock() * 1000) & 0xFFFFFFFFFFFF)
+    return f"{prefix}_{moment}{_FIRST[raw[0]]}{text[1:3]}{_FOURTH[raw[3]]}{text[4:]}"
 
 
 def is_id(text: str, prefix: str | None = None) -> bool:

@@ -1,6 +1,5 @@
 """Log lines: one JSON object each, on standard output, with ids and codes and nothing else."""
 
-import logging
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any
@@ -9,10 +8,38 @@ import orjson
 import structlog
 
 
-def _rendered(_: object, method: str, line: MutableMapping[str, Any]) -> bytes:
-    """In one step: a line is written for each request."""
+class _Lines(structlog.BoundLoggerBase):
+    """What structlog hands out as a logger: a line is written for each request, and structlog's own
+    loggers take more than twice as long over one."""
+
+    def info(self, event: str, **members: Any) -> None:
+        self._say("info", event, members)
+
+    def warning(self, event: str, **members: Any) -> None:
+        self._say("warning", event, members)
+
+    def error(self, event: str, **members: Any) -> None:
+        self._say("error", event, members)
+
+    def critical(self, event: str, **members: Any) -> None:
+        self._say("critical", event, members)
+
+    def _say(self, level: str, event: str, members: dict[str, Any]) -> None:
+        members["event"] = event
+        line: Any = members
+        try:
+            for processor in self._processors:
+                line = processor(self._logger, level, line)
+        except structlog.DropEvent:
+            return
+        self._logger.msg(line)
+
+
+def _rendered(_: object, level: str, line: MutableMapping[str, Any]) -> bytes:
+    """In one step."""
     now = datetime.now(UTC).isoformat(timespec="microseconds")
-    return orjson.dumps({**line, "level": method, "timestamp": f"{now[:26]}Z"}, default=repr)
+    line["level"], line["timestamp"] = level, f"{now[:26]}Z"
+    return orjson.dumps(line, default=repr)
 
 
 # One list for the process: loggers keep the one that they met first.
@@ -23,7 +50,7 @@ def configure() -> None:
     """For the process; called where it is put together."""
     structlog.configure(
         processors=_PROCESSORS,
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=_Lines,
         logger_factory=structlog.BytesLoggerFactory(),
         cache_logger_on_first_use=True,
     )

@@ -10,15 +10,13 @@ from privacy_gateway.api.deadlines import Deadlines
 async def within(deadlines, seconds, *, kept=None):
     deadline = deadlines.begin()
     try:
-        async with deadline:
+        with deadline:
             for _ in range(kept or 0):
                 await asyncio.sleep(deadlines.seconds * 0.7)
                 deadlines.extend(deadline)
             await asyncio.sleep(seconds)
     except TimeoutError:
         return "late"
-    finally:
-        deadlines.end(deadline)
     return "in time"
 
 
@@ -62,6 +60,19 @@ async def test_somebody_elses_cancelling_stays_cancelling():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert deadlines._running == {}
+
+
+async def test_somebody_elses_cancelling_at_the_same_time_is_not_taken_for_being_late():
+    deadlines = Deadlines(0.05)
+    task = asyncio.create_task(within(deadlines, 60))
+    await asyncio.sleep(0)
+    (deadline,) = deadlines._running
+
+    deadline.cancel()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def test_another_loop_has_timers_of_its_own():

@@ -61,7 +61,8 @@ async def running(environment):
         port = free.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "uvicorn", "privacy_gateway.main:create_app", "--factory"),
-        *("--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log"),
+        *("--port", str(port), "--loop", "uvloop", "--http", "privacy_gateway.api.wire:Wire"),
+        "--no-access-log",
         env=environment,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

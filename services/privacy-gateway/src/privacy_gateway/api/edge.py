@@ -30,7 +30,7 @@ from privacy_gateway.api.arrival import (
     read_head,
 )
 from privacy_gateway.api.cors import Cors
-from privacy_gateway.api.deadlines import Deadlines
+from privacy_gateway.api.deadlines import Deadline, Deadlines
 from privity_rest import NotAllowed, Refusal, Unavailable, problems
 
 Message = MutableMapping[str, Any]
@@ -112,14 +112,12 @@ class Edge:
             arrival.body = await self._read_body(receive)
         answer.deadline = deadline = self.deadlines.begin()
         try:
-            async with deadline:
+            with deadline:
                 await self._app(scope, _replayed(arrival.body, receive), answer.send)
         except TimeoutError:
-            if not deadline.expired():
+            if not deadline.passed:
                 raise
             raise AnswerTooSlow from None
-        finally:
-            self.deadlines.end(deadline)
 
     async def _preflight(self, arrival: Arrival, answer: "_Answer") -> None:
         if not self._cors.allows(arrival.headers.get(b"origin")):
@@ -166,7 +164,7 @@ class _Answer:
         self._arrival = arrival
         self._send = send
         self._replaced: Headers | None = None
-        self.deadline: asyncio.Timeout | None = None
+        self.deadline: Deadline | None = None
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:

@@ -108,14 +108,11 @@ class Forwarding:
             idempotency_key=_idempotency_key(arrival.headers),
         )
         deadlines = self._reading if match.route.method == "GET" else self._writing
-        deadline = deadlines.begin()
         try:
-            async with deadline:
+            with deadlines.begin():
                 status, content = await self._exchange(journey, scope, arrival.body)
         except TimeoutError:
             raise TookTooLong("no answer in time") from None
-        finally:
-            deadlines.end(deadline)
         await _send(send, status, content)
 
     async def _exchange(

@@ -11,6 +11,7 @@ belongs to one person, one scope and one retention class, and `key_table` retire
 import base64
 import os
 import re
+from binascii import a2b_base64
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -55,7 +56,9 @@ def parse(token: str) -> Parts:
     spare = len(text) & 3
     if spare and (spare == 1 or text[-1] not in _LAST[spare]):
         raise NotSealed("not the one spelling of a sealed value")
-    return Parts(key_id, category, base64.urlsafe_b64decode(text + "=="[: -len(text) % 4]))
+    # What `base64.urlsafe_b64decode` does in four calls; the alphabet was checked above.
+    standard = text.replace("-", "+").replace("_", "/")
+    return Parts(key_id, category, a2b_base64(f"{standard}=="))
 
 
 def seal(plaintext: str, *, cipher: AESGCM, key_id: str, category: str, subject: str) -> str:

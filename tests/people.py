@@ -189,6 +189,14 @@ class Town:
             customer.address,
         )
 
+    def delete_at_once(self, customer: Customer, **how: str) -> dict[str, Any]:
+        """As it was answered; confirmed with the code from the mail."""
+        wish = {"when": "at_once", **how}
+        asked: dict[str, Any] = customer.who.post("/v1/my/deletion", wish)
+        code = code_from_mail(self.shop.mail_url, customer.email, about="deleted at once")
+        customer.who.post("/v1/my/deletion/confirmation", {"code": code})
+        return asked
+
     def order(
         self, customer: Customer, product_id: str, *, key: str | None = None, **changes: Any
     ) -> dict[str, Any]:

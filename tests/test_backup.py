@@ -39,7 +39,7 @@ def test_a_backup_from_before_a_deletion_brings_nobody_back(tmp_path: Path) -> N
         bin_dir = stack.postgres.bin_dir
         taken = backup.backup(stack.running, folders, bin_dir=bin_dir, now=datetime.now(UTC))
         keys = folders.keys / taken.name
-        asked = gone.who.post("/v1/my/deletion", {"when": "at_once"})
+        asked = town.delete_at_once(gone)
         eventually(finished(Someone(stack.url), asked), within=60, what="end of the deletion")
         assert ask(stack, "privity_keys", LIVE, gone.id) == [(0,)]
         stack.stop()

@@ -92,7 +92,13 @@ def finished(visitor: Someone, asked: dict[str, Any]) -> Callable[[], Any]:
 
 
 def test_from_the_wish_to_the_receipt_the_person_is_gone_and_the_books_stay(
-    stack: Stack, person: Customer, carrier: Carrier, visitor: Someone, tmp_path: Path, staff: Staff
+    stack: Stack,
+    person: Customer,
+    carrier: Carrier,
+    visitor: Someone,
+    tmp_path: Path,
+    town: Town,
+    staff: Staff,
 ) -> None:
     who = person.who
     [order] = who.get("/v1/orders")["items"]
@@ -108,8 +114,8 @@ def test_from_the_wish_to_the_receipt_the_person_is_gone_and_the_books_stay(
     with_keys = "SELECT count(*) FROM data_keys WHERE subject = $1 AND destroyed_at IS NULL"
     assert ask(stack, "privity_keys", with_keys, person.id)[0][0] >= 4
 
-    asked = who.ask("POST", "/v1/my/deletion", {"when": "at_once"})
-    done = eventually(finished(visitor, asked.json), within=60, what="end of the deletion")
+    asked = town.delete_at_once(person)
+    done = eventually(finished(visitor, asked), within=60, what="end of the deletion")
 
     # What was said before is what happened, and whoever has the public key can see it.
     assert {field["field"] for field in held} >= {"name", "email", "recipient", "shipment.line1"}
@@ -119,6 +125,7 @@ def test_from_the_wish_to_the_receipt_the_person_is_gone_and_the_books_stay(
     assert {part["class"] for part in said["kept"]} == {"books", "consent"}
     assert {part["class"] for part in said["gone"]} >= {"identity", "delivery", "case", "payment"}
     assert all(part["why"] and part["until"] for part in said["kept"])
+    assert said["letter"] == "sent"
     assert said["searched"]["values"] >= 15
     assert said["searched"]["opened"] == 0
     assert [each["delivery"] for each in said["partners"]] != []
@@ -145,7 +152,7 @@ def test_from_the_wish_to_the_receipt_the_person_is_gone_and_the_books_stay(
     assert purged[0]["delivery"] == said["partners"][0]["delivery"]
 
     def attested() -> Any:
-        receipt = finished(visitor, asked.json)()["receipt"]
+        receipt = finished(visitor, asked)()["receipt"]
         said = json.loads(jws.deserialize_compact(receipt, key, algorithms=["ES256"]).payload)
         return said["partners"] if all(each["attested_at"] for each in said["partners"]) else None
 
@@ -180,10 +187,8 @@ def test_an_order_under_way_holds_it_up_or_is_left_behind_until_it_has_ended(
     order = town.order(customer, make_product())
 
     refused = customer.who.ask("POST", "/v1/my/deletion", {"when": "at_once"})
-    asked = customer.who.ask(
-        "POST", "/v1/my/deletion", {"when": "at_once", "orders_in_progress": "leave"}
-    )
-    done = eventually(finished(visitor, asked.json), within=60, what="end of the deletion")
+    asked = town.delete_at_once(customer, orders_in_progress="leave")
+    done = eventually(finished(visitor, asked), within=60, what="end of the deletion")
 
     assert refused.code == "orders_in_progress"
     live = "SELECT DISTINCT scope FROM data_keys WHERE subject = $1 AND destroyed_at IS NULL"
@@ -223,8 +228,8 @@ def test_what_a_legal_hold_covers_stays_until_it_is_released(
     hold = officer.post("/v1/legal-holds", {"subject": customer.id, "reason": "litigation"})
     held = customer.who.get("/v1/my/holdings")["items"]
 
-    asked = customer.who.ask("POST", "/v1/my/deletion", {"when": "at_once"})
-    done = eventually(finished(visitor, asked.json), within=60, what="end of the deletion")
+    asked = town.delete_at_once(customer)
+    done = eventually(finished(visitor, asked), within=60, what="end of the deletion")
 
     assert {field["why"] for field in held} == {"legal hold: litigation"}
     key = ECKey.import_key(visitor.get("/v1/deletions/receipt-keys")["keys"][0])

@@ -97,14 +97,14 @@ def grant(url: str, *, username: str, password: str, purpose: str, work: str) ->
     return Person(url, _answer(ask, again=True)["access_token"])
 
 
-def code_from_mail(mail_url: str, address: str, *, within: float = 20) -> str:
-    """The one-time code in the newest mail to `address`."""
+def code_from_mail(mail_url: str, address: str, *, about: str = "", within: float = 20) -> str:
+    """The one-time code in the newest mail to `address`, of those whose subject says `about`."""
 
     def read() -> str | None:
         found: Any = httpx.get(
             f"{mail_url}/messages", params={"to": address}, timeout=5, trust_env=False
         ).json()
-        for message in reversed(found["messages"]):
+        for message in reversed([m for m in found["messages"] if about in m["subject"]]):
             codes: list[str] = re.findall(r"\b[0-9]{8}\b", message["text"])
             if codes:
                 return codes[0]

@@ -18,7 +18,15 @@ import asyncpg
 import httpx
 
 from privity_deploy import casework, presence
-from privity_deploy.client import Person, Refused, eventually, new_key, open_account, sign_in
+from privity_deploy.client import (
+    Person,
+    Refused,
+    code_from_mail,
+    eventually,
+    new_key,
+    open_account,
+    sign_in,
+)
 from privity_deploy.raw_places import RawPlaces, raw_places
 from privity_deploy.raw_search import RawSearch, search
 from privity_deploy.seed import SAMPLE, SAMPLE_PASSWORD, Shop, seed
@@ -184,6 +192,9 @@ def _deletion(shop: Shop, customer: Person, story: Story) -> None:
     story.step("She has everything deleted that no law keeps")
     wish = {"when": "at_once", "orders_in_progress": "leave"}
     asked = customer.post("/v1/my/deletion", wish)
+    code = code_from_mail(shop.mail_url, CUSTOMER["email"], about="deleted at once")
+    customer.post("/v1/my/deletion/confirmation", {"code": code})
+    story.say("At once, so a code in her mailbox has to confirm it; a last letter says it begins.")
     wanted = {"id": asked["id"], "receipt_key": asked["receipt_key"]}
 
     def done() -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from privacy_gateway.domain.budget import volume
-from privacy_gateway.domain.deletion import asking, partners, run
+from privacy_gateway.domain.deletion import asking, correspondence, partners, run, telling
 from privacy_gateway.domain.deletion.means import Means
 from privacy_gateway.domain.retention import clocks
 from privacy_gateway.domain.retention import sweep as sweeping
@@ -35,6 +35,7 @@ class NoCase(Unprocessable):
 # A deletion is not given up: it goes on when what it waits for is there again.
 RETRIES: Final[Mapping[str, Retry]] = {
     asking.RUN: Retry(first=2, cap=3600, attempts=100_000),
+    telling.LETTER: Retry(first=2, cap=600, attempts=100_000),
     partners.PURGE: Retry(first=5, cap=3600, attempts=100_000),
     partners.REMIND: Retry(first=60, cap=3600, attempts=100_000),
     sweeping.SWEEP: Retry(first=60, cap=3600, attempts=100_000),
@@ -68,8 +69,12 @@ def handlers(means: Means) -> Mapping[str, Handler]:
             await sweeping.schedule(tx, now=means.clock())
         await sweeping.sweep(means)
 
+    async def write(job: Job) -> None:
+        await correspondence.write(job.payload["deletion_id"], job.payload["letter"], by=means)
+
     return {
         asking.RUN: delete,
+        telling.LETTER: write,
         partners.PURGE: purge,
         partners.REMIND: remind,
         sweeping.SWEEP: sweep,

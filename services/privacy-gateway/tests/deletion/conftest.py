@@ -13,19 +13,24 @@ from sqlalchemy import text
 
 from privacy_gateway.clients.endpoints import AllowedAddresses
 from privacy_gateway.clients.line import for_driver
+from privacy_gateway.clients.mail import Mail, MailServer, Sender
 from privacy_gateway.clients.webhooks import Webhooks
 from privacy_gateway.domain.deletion.journal import Journal
 from privacy_gateway.domain.deletion.means import Means
 from privacy_gateway.domain.deletion.receipt import Receipts
+from privacy_gateway.domain.deletion.telling import Telling
+from privacy_gateway.domain.disclosure.record import Means as Disclosing
 from privacy_gateway.domain.policy.in_force import PolicyInForce
 from privacy_gateway.domain.tokens.revocation import Revocations
 from privacy_gateway.domain.vault.destruction import Destruction
 from privacy_gateway.domain.vault.inventory import Inventory
-from privity_contracts import ids
+from privacy_gateway.models import Agreement, Recipient
+from privity_contracts import Sealed, ids
 from privity_contracts.holdings import Holding
 from privity_database import Database, migrate
 
 from ..conftest import MIGRATIONS  # noqa: TID252  # tests have no package of that name
+from ..disclosure.conftest import mail_sink  # noqa: TID252  # likewise
 
 POLICY = Path(__file__).parents[2] / "policy"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -107,6 +112,51 @@ def town(policies):
     return Town(classes={name: rule.retention_class for name, rule in categories.items()})
 
 
+class Mailboxes:
+    """Where the customers service says that people are written to."""
+
+    def __init__(self, town):
+        self._town = town
+
+    async def of(self, subject_id):
+        held = self._town.held.get((subject_id, f"account/{subject_id}"))
+        tokens = [] if held is None else [t for t in held.sealed if ":user.contact.email:" in t]
+        return Sealed(tokens[0]) if tokens else None
+
+
+async def mail_provider(database, port, now):
+    """Whoever runs the mail server at this port, with an agreement."""
+    provider, marked = ids.mint("rcp"), ids.mint("rcp").encode()
+    async with database.transaction() as tx:
+        tx.add(
+            Recipient(
+                id=provider,
+                name="Example Mail",
+                kind="mail",
+                endpoint=f"smtp://127.0.0.1:{port}",
+                status="active",
+                created_at=now,
+                request_key=marked,
+                request_fingerprint=marked,
+            )
+        )
+        await tx.flush()
+        tx.add(
+            Agreement(
+                id=ids.mint("agr"),
+                recipient_id=provider,
+                document_sha256="00" * 32,
+                signed_on=now.date(),
+                valid_from=now.date(),
+                valid_until=now.date() + timedelta(days=4000),
+                purposes=["account_opening"],
+                categories=["user.contact.email", "user.authorization.code"],
+                days_until_purge=30,
+                recorded_at=now,
+            )
+        )
+
+
 @pytest.fixture
 async def means(
     *,
@@ -120,6 +170,7 @@ async def means(
     town,
     clock,
     policies,
+    mail_sink,
 ):
     database = Database(gateway_database.runtime)
     inventory, destruction = Inventory(keys_database.runtime), Destruction(keys_database.runtime)
@@ -133,6 +184,11 @@ async def means(
             now=now,
         )
 
+    await mail_provider(database, mail_sink.port, clock())
+    server = MailServer("127.0.0.1", mail_sink.port, require_tls=False)
+    mail = Mail(server, sender=Sender.parse("The Shop <post@shop.example>"), total_seconds=4)
+    disclosing = Disclosing(database, policies, vault, log, key_file)
+
     yield Means(
         database=database,
         policies=policies,
@@ -144,6 +200,7 @@ async def means(
         destroy=destroy,
         revocations=Revocations(database, gateway_database.runtime),
         receipts=Receipts(receipt_key, issuer="http://gateway.example"),
+        telling=Telling(disclosing, mail, Mailboxes(town)),
         webhooks=Webhooks(allowed=AllowedAddresses.read("")),
         keks=key_file,
         clock=clock,
@@ -226,4 +283,4 @@ async def all_of(means, statement, **values):
         return [tuple(row) for row in await tx.execute(text(statement), values)]
 
 
-__all__ = ["NOW", "Clock", "Means", "all_of", "replace"]
+__all__ = ["NOW", "Clock", "Means", "all_of", "mail_sink", "replace"]

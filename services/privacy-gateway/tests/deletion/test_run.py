@@ -20,7 +20,7 @@ DEATHS = int(os.environ.get("PRIVITY_DEATHS", "0"))  # `make torture` dies every
 
 
 async def wish(means, person, **how):
-    said = {"by": None, "when": "at_once", "orders_in_progress": "refuse"} | how
+    said = {"by": None, "orders_in_progress": "refuse"} | how
     async with means.database.transaction() as tx:
         asked = await asking.ask(tx, person.id, file=means.policy.file, now=means.clock(), **said)
     return asked.deletion.id
@@ -150,7 +150,7 @@ async def test_a_legal_hold_keeps_what_it_covers(means, a_person, opens):
 
 async def test_undone_in_time_nothing_happens_and_afterwards_it_is_too_late(means, a_person, opens):
     person, other = await a_person(), await a_person()
-    deletion, late = await wish(means, person, when="after_grace"), await wish(means, other)
+    deletion, late = await wish(means, person), await wish(means, other)
     async with means.database.transaction() as tx:
         asking.undo(await asking.of(tx, person.id, lock=True), now=means.clock())
 
@@ -185,6 +185,7 @@ class Mortal:
             holdings=self._part(real.holdings, "drop"),
             audit=self._part(real.audit, "record"),
             revocations=self._part(real.revocations, "revoke"),
+            telling=self._part(real.telling, "begun"),
             database=Transactions(self, real.database),
         )
 

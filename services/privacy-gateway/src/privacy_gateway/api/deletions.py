@@ -51,7 +51,6 @@ async def ask(desk: Overseeing, body: Annotated[Wish, body_of(Wish)]) -> dict[st
                 tx,
                 subject,
                 by=desk.caller.actor,
-                when="after_grace",
                 orders_in_progress=body.orders_in_progress,
                 file=desk.policy.file,
                 now=desk.now,
@@ -80,7 +79,9 @@ async def everything(
 async def approve(desk: Overseeing, deletion_id: DeletionId) -> dict[str, Any]:
     async with desk.change() as tx:
         deletion = await asking.find(tx, deletion_id, lock=True)
-        await asking.approve(tx, deletion, by=desk.caller.actor, now=desk.now)
+        await asking.approve(
+            tx, deletion, by=desk.caller.actor, file=desk.policy.file, now=desk.now
+        )
         await desk.record("deletion_approved", resource=deletion_id)
         return shown(deletion)
 

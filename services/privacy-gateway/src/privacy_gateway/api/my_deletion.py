@@ -1,15 +1,15 @@
 """The customer's own: what is held of them, why and until when; and having it deleted."""
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from privacy_gateway.api.strict_body import body_of
 from privacy_gateway.domain.audit.access import Access
-from privacy_gateway.domain.deletion import asking
-from privacy_gateway.domain.deletion.asking import InProgress, When
+from privacy_gateway.domain.deletion import asking, confirming, correspondence
+from privacy_gateway.domain.deletion.asking import InProgress
 from privacy_gateway.domain.deletion.means import Means, known, own_access
 from privacy_gateway.domain.deletion.plan import plan
 from privacy_gateway.domain.retention.standing import standing
@@ -25,11 +25,19 @@ class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
+When = Literal["after_grace", "at_once"]
+
+
 class Wish(_Form):
-    """`at_once` gives the grace away. `leave`: what is under way goes when it has ended."""
+    """`at_once` gives the grace away, once a code from the mailbox has confirmed it. `leave`: what
+    is under way goes when it has ended."""
 
     when: When = "after_grace"
     orders_in_progress: InProgress = "refuse"
+
+
+class Confirmation(_Form):
+    code: Annotated[str, Field(pattern=r"^[0-9 \u00a0-]{8,16}$", repr=False)]
 
 
 class ReceiptWanted(_Form):
@@ -56,7 +64,10 @@ async def my_holdings(request: Request) -> dict[str, Any]:
 
 @router.post("/v1/my/deletion", status_code=202)
 async def ask(request: Request, body: Annotated[Wish, body_of(Wish)]) -> dict[str, Any]:
-    """What would stay is said at once. Asked twice, it is one deletion; its key is shown once."""
+    """What would stay is said at once. Asked twice, it is one deletion; its key is shown once.
+
+    `at_once` sends a code; until it is confirmed with that, it is a deletion after the grace.
+    """
     means, subject = _means(request), _subject(request)
     now = means.clock()
     decided = plan(await known(means, subject), means.policy.file, now=now)
@@ -67,15 +78,17 @@ async def ask(request: Request, body: Annotated[Wish, body_of(Wish)]) -> dict[st
             tx,
             subject,
             by=None,
-            when=body.when,
             orders_in_progress=body.orders_in_progress,
             file=means.policy.file,
             now=now,
         )
+        if body.when == "at_once" and asked.deletion.state in {"proposed", "waiting"}:
+            await confirming.issue(tx, asked.deletion, now=now)
         access = _access(means, subject, "deletion_asked", asked.deletion.id)
         await means.audit.record([access])
     return {
         **shown(asked.deletion),
+        "confirmation": "by_mail" if body.when == "at_once" else None,
         "receipt_key": asked.receipt_key,
         "keeps": [
             {"scope": part.scope, "class": part.retention_class, "why": part.why}
@@ -83,6 +96,31 @@ async def ask(request: Request, body: Annotated[Wish, body_of(Wish)]) -> dict[st
             for part in decided.stay
         ],
     }
+
+
+@router.post("/v1/my/deletion/confirmation")
+async def confirm(
+    request: Request, body: Annotated[Confirmation, body_of(Confirmation)]
+) -> dict[str, Any]:
+    """It runs now. A code that is wrong, too old, tried too often or was never sent is refused in
+    the same words."""
+    means, subject = _means(request), _subject(request)
+    now = means.clock()
+    async with means.database.transaction() as tx:
+        code = await confirming.count_attempt(tx, subject, now=now)
+    key = means.vault.derived_key(correspondence.CODES)
+    try:
+        if not confirming.matches(body.code, code, key=key) or code is None:
+            raise confirming.CodeNotAccepted
+        async with means.database.transaction() as tx:
+            deletion = await confirming.confirm(tx, subject, deletion_id=code.deletion_id, now=now)
+            access = _access(means, subject, "deletion_confirmed", deletion.id)
+            await means.audit.record([access])
+            return shown(deletion)
+    except confirming.CodeNotAccepted as refusal:
+        refused = _access(means, subject, refusal.code, subject)
+        await means.audit.record([replace(refused, kind="refusal", decision="refuse")])
+        raise
 
 
 @router.get("/v1/my/deletion")

@@ -152,7 +152,7 @@ def _app(parts: Parts) -> FastAPI:
         audit=parts.audit,
         keks=parts.keks,
     )
-    app.state.deletion = deletion.build(parts)
+    app.state.deletion = deletion.build(parts, app.state.means)
     entrance = Entrance(
         database=parts.database,
         passwords=parts.passwords,

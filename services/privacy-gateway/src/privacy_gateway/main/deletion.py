@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 
 from privacy_gateway import consumers
 from privacy_gateway.clients.holdings import HoldingsOfAll
+from privacy_gateway.clients.mailboxes import Mailboxes
 from privacy_gateway.domain.deletion.journal import Journal
 from privacy_gateway.domain.deletion.means import Means
 from privacy_gateway.domain.deletion.receipt import Receipts
 from privacy_gateway.domain.deletion.replay import replay
+from privacy_gateway.domain.deletion.telling import Telling
+from privacy_gateway.domain.disclosure.record import Means as Disclosing
 from privacy_gateway.domain.retention import sweep
 from privacy_gateway.domain.vault.inventory import Inventory
 from privacy_gateway.domain.vault.key_cache import Place
@@ -19,7 +22,7 @@ from privity_jobs import Worker
 from privity_rest import read_secret
 
 
-def build(parts: Parts) -> Means:
+def build(parts: Parts, disclosing: Disclosing) -> Means:
     settings = parts.settings
 
     async def destroy(place: Place, now: datetime) -> None:
@@ -46,6 +49,7 @@ def build(parts: Parts) -> Means:
         receipts=Receipts(
             read_secret(settings.secrets_dir / "receipt-signing.pem"), issuer=settings.public_url
         ),
+        telling=Telling(disclosing, parts.mail, Mailboxes(parts.services)),
         webhooks=parts.webhooks,
         keks=parts.keks,
         clock=lambda: datetime.now(UTC),

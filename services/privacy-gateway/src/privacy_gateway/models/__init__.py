@@ -25,6 +25,7 @@ from privacy_gateway.models.budgets import (
 from privacy_gateway.models.databases import AuditBase, Base, JournalBase, KeyBase
 from privacy_gateway.models.deletions import (
     Deletion,
+    DeletionCode,
     JournalEntry,
     KeyReplayMark,
     PurgeRequest,
@@ -60,6 +61,7 @@ __all__ = [
     "CountedEvent",
     "DataKeyRow",
     "Deletion",
+    "DeletionCode",
     "Delivery",
     "Export",
     "ExportPart",

@@ -57,9 +57,26 @@ class Deletion(Base):
     # What goes and what stays, and the sealed values to look at again when it has gone.
     plan: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     sealed: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    # What became of the letter that says that it begins.
+    letter: Mapped[str | None] = mapped_column(Text)
     receipt: Mapped[str | None] = mapped_column(Text)
     # Who asked can fetch the receipt when they cannot sign in any more.
     receipt_key_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class DeletionCode(Base):
+    """That somebody was sent a code to confirm a deletion at once. The code itself is nowhere."""
+
+    __tablename__ = "deletion_codes"
+
+    subject_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    deletion_id: Mapped[str] = mapped_column(Text, unique=True)
+    salt: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    attempts: Mapped[int] = mapped_column(Integer)
+    # How many were sent since when: bounded by the day.
+    sent: Mapped[int] = mapped_column(Integer)
+    since: Mapped[datetime] = mapped_column(Moment)
 
 
 class PurgeRequest(Base):

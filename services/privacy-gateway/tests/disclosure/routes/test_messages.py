@@ -47,6 +47,17 @@ async def test_every_template_takes_its_facts_and_leaves_no_gap(
     assert all(value in text for value in facts.values())
 
 
+@pytest.mark.parametrize("template", sorted(letters.OWN))
+async def test_no_service_sends_what_the_gateway_writes_itself(
+    gateway, mail_sink, provider, template
+) -> None:
+    body = await gateway.message(template=template, facts={})
+
+    answer = await gateway.send("customers", "POST", URL, body)
+
+    assert (answer.status_code, mail_sink.taken) == (422, [])
+
+
 async def test_the_disclosure_is_on_record_without_the_address(
     gateway, mail_sink, provider
 ) -> None:

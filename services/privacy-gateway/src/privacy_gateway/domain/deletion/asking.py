@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from privacy_gateway.domain.deletion.telling import LETTER
 from privacy_gateway.domain.policy.file import PolicyFile
 from privacy_gateway.domain.retention import terms
 from privacy_gateway.models import Deletion
@@ -20,7 +21,6 @@ from privity_rest import Conflict, NotAllowed, NotFound
 
 RUN: Final = "deletion"
 OPEN: Final = ("proposed", "waiting", "running")
-When = Literal["after_grace", "at_once"]
 InProgress = Literal["refuse", "leave"]
 
 
@@ -56,7 +56,6 @@ async def ask(
     subject_id: str,
     *,
     by: str | None,
-    when: When,
     orders_in_progress: InProgress,
     file: PolicyFile,
     now: datetime,
@@ -64,7 +63,7 @@ async def ask(
     """`by` is the staff member who asks for somebody; nobody when they ask themselves."""
     receipt_key = secrets.token_urlsafe(24)
     waits = by is not None and await _asked_today(tx, by, now=now) >= file.deletion.alone_up_to
-    runs_at = now if when == "at_once" else terms.end(now, file.deletion.grace)
+    runs_at = terms.end(now, file.deletion.grace)
     added = await tx.scalar(
         insert(Deletion)
         .values(
@@ -85,8 +84,24 @@ async def ask(
     if added is None:
         return Asked(await of(tx, subject_id), None)
     if not waits:
-        await enqueue(tx, RUN, {"deletion_id": added.id}, key=added.id, run_at=runs_at)
+        await _set_going(tx, added, run_at=runs_at)
     return Asked(added, receipt_key)
+
+
+async def _set_going(tx: AsyncSession, deletion: Deletion, *, run_at: datetime) -> None:
+    """And tell the person, who can still undo it."""
+    await enqueue(tx, RUN, {"deletion_id": deletion.id}, key=deletion.id, run_at=run_at)
+    told = {"deletion_id": deletion.id, "letter": "asked"}
+    await enqueue(tx, LETTER, told, key=f"{deletion.id}-asked")
+
+
+async def hurry(tx: AsyncSession, deletion: Deletion, *, now: datetime) -> None:
+    """Confirmed by the person: it runs now, whoever asked for it. The row is locked."""
+    if deletion.state == "proposed":
+        deletion.state = "waiting"
+    if deletion.state == "waiting":
+        deletion.runs_at = min(deletion.runs_at, now)
+        await enqueue(tx, RUN, {"deletion_id": deletion.id}, key=deletion.id, run_at=now)
 
 
 async def _asked_today(tx: AsyncSession, by: str, *, now: datetime) -> int:
@@ -132,8 +147,13 @@ def undo(deletion: Deletion, *, now: datetime, declined: bool = False) -> None:
     _forget(deletion, now=now)
 
 
-async def approve(tx: AsyncSession, deletion: Deletion, *, by: str, now: datetime) -> None:
-    """The row is locked. Agreed to already is fine. Raises SecondPersonNeeded, TooLateToUndo."""
+async def approve(
+    tx: AsyncSession, deletion: Deletion, *, by: str, file: PolicyFile, now: datetime
+) -> None:
+    """The row is locked. Agreed to already is fine; the person's grace begins when they are told.
+
+    Raises SecondPersonNeeded, TooLateToUndo.
+    """
     if deletion.asked_by == by:
         raise SecondPersonNeeded(deletion.id)
     if deletion.state != "proposed":
@@ -141,8 +161,14 @@ async def approve(tx: AsyncSession, deletion: Deletion, *, by: str, now: datetim
             raise TooLateToUndo(deletion.id)
         return
     deletion.state, deletion.approved_by = "waiting", by
-    run_at = max(now, deletion.runs_at)
-    await enqueue(tx, RUN, {"deletion_id": deletion.id}, key=deletion.id, run_at=run_at)
+    deletion.runs_at = max(deletion.runs_at, terms.end(now, file.deletion.grace))
+    await _set_going(tx, deletion, run_at=deletion.runs_at)
+
+
+def subject_of(deletion: Deletion) -> str:
+    """Whose it is, while it is under way."""
+    assert deletion.subject_id is not None  # noqa: S101  # the table's own check
+    return deletion.subject_id
 
 
 def end(deletion: Deletion, *, now: datetime) -> None:

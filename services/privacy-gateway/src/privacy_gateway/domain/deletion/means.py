@@ -11,6 +11,7 @@ from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.deletion.journal import Journal
 from privacy_gateway.domain.deletion.plan import Known
 from privacy_gateway.domain.deletion.receipt import Receipts
+from privacy_gateway.domain.deletion.telling import Telling
 from privacy_gateway.domain.policy import Policy
 from privacy_gateway.domain.policy.in_force import PolicyInForce
 from privacy_gateway.domain.retention import clocks, holds
@@ -37,6 +38,7 @@ class Means:
     destroy: Destroy
     revocations: Revocations
     receipts: Receipts
+    telling: Telling
     webhooks: Webhooks
     keks: KeyEncryption
     clock: Callable[[], datetime]

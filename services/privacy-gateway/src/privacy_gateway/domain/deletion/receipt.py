@@ -58,6 +58,7 @@ def content(
         "asked_at": _moment(deletion.asked_at),
         "asked_by": "customer" if deletion.asked_by is None else "staff",
         "done_at": _moment(now),
+        "letter": deletion.letter,
         "policy": policy.version,
         "policy_hash": policy.hash,
         "gone": [

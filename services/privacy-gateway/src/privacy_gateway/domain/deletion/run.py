@@ -12,9 +12,11 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from privacy_gateway.domain.deletion import asking, partners, receipt
+from privacy_gateway.clients.mailboxes import MailboxUnknown
+from privacy_gateway.domain.deletion import asking, confirming, partners, receipt
 from privacy_gateway.domain.deletion.means import Means, known, own_access
 from privacy_gateway.domain.deletion.plan import Plan, plan
+from privacy_gateway.domain.disclosure.messages import MessageNotSent, MessageUnderWay
 from privacy_gateway.domain.retention import clocks
 from privacy_gateway.domain.vault.data_keys import AUDIT_TAG
 from privacy_gateway.domain.vault.key_cache import Place
@@ -23,6 +25,8 @@ from privacy_gateway.models import Deletion, LeftBehind, RetentionEnd
 from privity_jobs import RetryLater
 
 LOOK_AGAIN: Final = timedelta(hours=1)
+PATIENCE: Final = timedelta(hours=6)
+SOON: Final = timedelta(minutes=1)
 _log = structlog.get_logger("privity.deletion")
 
 
@@ -51,7 +55,7 @@ def _after(done: str | None) -> tuple[str, "Step"]:
 
 async def _decide(deletion: Deletion, by: Means, now: datetime) -> None:
     """What goes. From here on it cannot be undone."""
-    subject = _subject(deletion)
+    subject = asking.subject_of(deletion)
     held = await known(by, subject)
     decided = plan(held, by.policy.file, now=now)
     if decided.in_progress and deletion.orders_in_progress == "refuse":
@@ -66,18 +70,32 @@ async def _decide(deletion: Deletion, by: Means, now: datetime) -> None:
 
 
 async def _sign_out(deletion: Deletion, by: Means, now: datetime) -> None:
-    await by.revocations.revoke("actor", _subject(deletion), now=now.timestamp())
+    await by.revocations.revoke("actor", asking.subject_of(deletion), now=now.timestamp())
     await _note(deletion, by, "signed_out")
 
 
+async def _tell_customer(deletion: Deletion, by: Means, now: datetime) -> None:
+    """The last letter, while there is a key to open the address with. A mail server that is away
+    puts the deletion off for some hours and no longer."""
+    try:
+        outcome = await by.telling.begun(deletion, now=now)
+    except (MessageNotSent, MessageUnderWay, MailboxUnknown) as exc:
+        if now < deletion.runs_at + PATIENCE:
+            raise RetryLater(exc.code, seconds=SOON.total_seconds()) from None
+        outcome = "not_sent"
+    async with by.database.transaction() as tx:
+        mine = await asking.find(tx, deletion.id, lock=True)
+        mine.letter, mine.step = outcome, "customer_told"
+
+
 async def _write_down(deletion: Deletion, by: Means, now: datetime) -> None:
-    await by.journal.append(_plan(deletion).places(_subject(deletion)), now=now)
+    await by.journal.append(_plan(deletion).places(asking.subject_of(deletion)), now=now)
     await _note(deletion, by, "written_down")
 
 
 async def _destroy_keys(deletion: Deletion, by: Means, now: datetime) -> None:
     """Also those that came to be while the first were destroyed."""
-    subject, decided = _subject(deletion), _plan(deletion)
+    subject, decided = asking.subject_of(deletion), _plan(deletion)
     staying = {(part.scope, part.retention_class) for part in decided.stay}
     while doomed := [
         entry.place
@@ -94,7 +112,7 @@ async def _destroy_keys(deletion: Deletion, by: Means, now: datetime) -> None:
 
 
 async def _drop_rows(deletion: Deletion, by: Means, now: datetime) -> None:
-    subject, decided = _subject(deletion), _plan(deletion)
+    subject, decided = asking.subject_of(deletion), _plan(deletion)
     for scope, classes in decided.scopes().items():
         await by.holdings.drop(subject, scope, classes)
     async with by.database.transaction() as tx:
@@ -103,7 +121,7 @@ async def _drop_rows(deletion: Deletion, by: Means, now: datetime) -> None:
 
 
 async def _remember(tx: AsyncSession, deletion: Deletion, decided: Plan, *, now: datetime) -> None:
-    subject = _subject(deletion)
+    subject = asking.subject_of(deletion)
     for part in decided.go:
         await tx.execute(
             insert(RetentionEnd)
@@ -148,7 +166,7 @@ async def _search(deletion: Deletion, by: Means, now: datetime) -> None:
 
 async def _searched(deletion: Deletion, by: Means) -> Rescan:
     """Every sealed value that went, those known before and those still lying somewhere."""
-    subject, decided = _subject(deletion), _plan(deletion)
+    subject, decided = asking.subject_of(deletion), _plan(deletion)
     kept = {part.scope for part in decided.stay} - set(decided.scopes())
     kept |= set(decided.in_progress)
     staying: set[str] = set()
@@ -161,7 +179,7 @@ async def _searched(deletion: Deletion, by: Means) -> Rescan:
 
 
 async def _give_receipt(deletion: Deletion, by: Means, now: datetime) -> None:
-    subject, decided = _subject(deletion), _plan(deletion)
+    subject, decided = asking.subject_of(deletion), _plan(deletion)
     searched = await _searched(deletion, by)
     access = own_access(by, subject, change="deletion_done", resource=deletion.id)
     [recorded] = await by.audit.record([access])
@@ -184,7 +202,7 @@ async def _give_receipt(deletion: Deletion, by: Means, now: datetime) -> None:
 
 async def _forget_tags(deletion: Deletion, by: Means, now: datetime) -> None:
     """While an order is under way or a hold stands, the log still has to say whose it is."""
-    subject = _subject(deletion)
+    subject = asking.subject_of(deletion)
     if _plan(deletion).is_all:
         place = Place(subject, f"account/{subject}", AUDIT_TAG)
         await by.journal.append([place], now=now)
@@ -194,17 +212,13 @@ async def _forget_tags(deletion: Deletion, by: Means, now: datetime) -> None:
 
 async def _finish(deletion: Deletion, by: Means, now: datetime) -> None:
     async with by.database.transaction() as tx:
+        await confirming.forget(tx, asking.subject_of(deletion))
         asking.end(await asking.find(tx, deletion.id, lock=True), now=now)
 
 
 async def _note(deletion: Deletion, by: Means, step: str) -> None:
     async with by.database.transaction() as tx:
         (await asking.find(tx, deletion.id, lock=True)).step = step
-
-
-def _subject(deletion: Deletion) -> str:
-    assert deletion.subject_id is not None  # noqa: S101  # the table's own check
-    return deletion.subject_id
 
 
 def _plan(deletion: Deletion) -> Plan:
@@ -215,6 +229,7 @@ Step = Callable[[Deletion, Means, datetime], Awaitable[None]]
 STEPS: Final[dict[str, Step]] = {
     "decided": _decide,
     "signed_out": _sign_out,
+    "customer_told": _tell_customer,
     "written_down": _write_down,
     "keys_destroyed": _destroy_keys,
     "rows_dropped": _drop_rows,

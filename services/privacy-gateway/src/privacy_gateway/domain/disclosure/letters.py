@@ -12,12 +12,19 @@ from typing import Final, Literal
 from email_validator import EmailNotValidError, validate_email
 
 from privacy_gateway.domain.audit.access import FieldAccess
+from privacy_gateway.domain.policy.file import NOT_PERSONAL
+from privity_contracts.ids import BODY
 
 TemplateName = Literal["confirm_registration", "already_registered", "confirm_email_change"]
+"""What services may send."""
+OwnTemplateName = Literal["deletion_asked", "deletion_code", "deletion_begun"]
+"""What the gateway itself writes; no service can."""
 
 # Fact → its category and what it may look like.
 FACTS: Final[Mapping[str, tuple[str, re.Pattern[str]]]] = {
     "code": ("user.authorization.code", re.compile(r"[0-9]{6,10}")),
+    "until": (NOT_PERSONAL, re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC")),
+    "number": (NOT_PERSONAL, re.compile(rf"del_{BODY}")),
 }
 
 
@@ -44,7 +51,11 @@ class Template:
         """What the mail provider gets to see."""
         return (
             FieldAccess("email", "user.contact.email", "reveal"),
-            *(FieldAccess(fact, FACTS[fact][0], "reveal") for fact in self.facts),
+            *(
+                FieldAccess(fact, FACTS[fact][0], "reveal")
+                for fact in self.facts
+                if FACTS[fact][0] != NOT_PERSONAL
+            ),
         )
 
     @property
@@ -52,7 +63,7 @@ class Template:
         return frozenset(access.category for access in self.accesses)
 
 
-TEMPLATES: Final[Mapping[TemplateName, Template]] = {
+TEMPLATES: Final[Mapping[str, Template]] = {
     "confirm_registration": Template(
         subject="Confirm your e-mail address",
         facts=("code",),
@@ -102,6 +113,76 @@ changed.
 """,
     ),
 }
+
+
+OWN: Final[Mapping[str, Template]] = {
+    "deletion_asked": Template(
+        subject="Your data will be deleted",
+        facts=("until",),
+        text="""\
+Hello,
+
+we have been asked to delete your account at {shop} and your data with it.
+We do so on
+
+    {until}
+
+Until then it can be undone: sign in, and take the request back where you see
+what we hold of you. What a law obliges us to keep stays for as long as it
+says; everything else goes, and nobody can bring it back.
+
+If it was not you, please sign in, take the request back and choose another
+password.
+
+{shop}
+""",
+    ),
+    "deletion_code": Template(
+        subject="Confirm that your data is deleted at once",
+        facts=("code",),
+        text="""\
+Hello,
+
+somebody, probably you, wants your account at {shop} and your data with it to
+be deleted at once, without the time in which it can be undone. To confirm
+that, enter this code within a quarter of an hour:
+
+    {code}
+
+If it was not you, give this code to nobody. Please sign in, take the request
+back and choose another password.
+
+{shop}
+""",
+    ),
+    "deletion_begun": Template(
+        subject="Your data is being deleted",
+        facts=("number",),
+        text="""\
+Hello,
+
+your account at {shop} and your data with it are being deleted now. This is
+our last letter: in a moment we know your address no more.
+
+What went, what a law obliges us to keep and until when, and when our partners
+have purged what they had, stands in a signed receipt. Its number is
+
+    {number}
+
+and it is given to whoever has the key that was shown when the deletion was
+asked for.
+
+{shop}
+""",
+    ),
+}
+
+
+_ALL: Final[Mapping[str, Template]] = {**TEMPLATES, **OWN}
+
+
+def of(name: TemplateName | OwnTemplateName) -> Template:
+    return _ALL[name]
 
 
 def check(template: Template, facts: Mapping[str, str]) -> None:

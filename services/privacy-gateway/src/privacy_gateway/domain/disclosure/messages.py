@@ -15,7 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from privacy_gateway.clients.mail import Mail, MailboxRefused, MailUnavailable
 from privacy_gateway.domain.disclosure import letters
-from privacy_gateway.domain.disclosure.letters import Template, TemplateName, UnusableAddress
+from privacy_gateway.domain.disclosure.letters import (
+    OwnTemplateName,
+    Template,
+    TemplateName,
+    UnusableAddress,
+)
 from privacy_gateway.domain.disclosure.record import Matter, Means, open_recorded, record_refusal
 from privacy_gateway.domain.recipients import agreements
 from privacy_gateway.domain.recipients.agreements import NotAgreed
@@ -46,7 +51,7 @@ class MessageNotSent(Unavailable):
 @dataclass(frozen=True, slots=True)
 class MessageRequest:
     id: str
-    template: TemplateName
+    template: TemplateName | OwnTemplateName
     subject_id: str
     email: Sealed
     facts: Mapping[str, str]
@@ -61,7 +66,7 @@ async def send(
     now: datetime,
 ) -> Outcome:
     """Raises MessageNotSent, MessageUnderWay, AnotherMessage, NotTheirs."""
-    template = letters.TEMPLATES[request.template]
+    template = letters.of(request.template)
     purpose = by.policy.recipient_purpose(KIND)
     try:
         earlier = await _claim(request, template, matter.recipient_id, by=by, now=now)

@@ -91,7 +91,14 @@ def finished(visitor: Someone, asked: dict[str, Any]) -> Callable[[], Any]:
     return look
 
 
+def signed(visitor: Someone, receipt: str) -> Any:
+    """What a receipt says, checked with the key that anybody can have."""
+    key = ECKey.import_key(visitor.get("/v1/deletions/receipt-keys")["keys"][0])
+    return json.loads(jws.deserialize_compact(receipt, key, algorithms=["ES256"]).payload)
+
+
 def test_from_the_wish_to_the_receipt_the_person_is_gone_and_the_books_stay(
+    *,
     stack: Stack,
     person: Customer,
     carrier: Carrier,
@@ -120,8 +127,7 @@ def test_from_the_wish_to_the_receipt_the_person_is_gone_and_the_books_stay(
     # What was said before is what happened, and whoever has the public key can see it.
     assert {field["field"] for field in held} >= {"name", "email", "recipient", "shipment.line1"}
     assert all(field["why"] and field["rule"] for field in held)
-    key = ECKey.import_key(visitor.get("/v1/deletions/receipt-keys")["keys"][0])
-    said = json.loads(jws.deserialize_compact(done["receipt"], key, algorithms=["ES256"]).payload)
+    said = signed(visitor, done["receipt"])
     assert {part["class"] for part in said["kept"]} == {"books", "consent"}
     assert {part["class"] for part in said["gone"]} >= {"identity", "delivery", "case", "payment"}
     assert all(part["why"] and part["until"] for part in said["kept"])
@@ -152,9 +158,8 @@ def test_from_the_wish_to_the_receipt_the_person_is_gone_and_the_books_stay(
     assert purged[0]["delivery"] == said["partners"][0]["delivery"]
 
     def attested() -> Any:
-        receipt = finished(visitor, asked)()["receipt"]
-        said = json.loads(jws.deserialize_compact(receipt, key, algorithms=["ES256"]).payload)
-        return said["partners"] if all(each["attested_at"] for each in said["partners"]) else None
+        told = signed(visitor, finished(visitor, asked)()["receipt"])["partners"]
+        return told if all(each["attested_at"] for each in told) else None
 
     [partner] = eventually(attested, within=20, what="attestation of the purge")
     assert partner["delivery"] == purged[0]["delivery"]
@@ -232,8 +237,7 @@ def test_what_a_legal_hold_covers_stays_until_it_is_released(
     done = eventually(finished(visitor, asked), within=60, what="end of the deletion")
 
     assert {field["why"] for field in held} == {"legal hold: litigation"}
-    key = ECKey.import_key(visitor.get("/v1/deletions/receipt-keys")["keys"][0])
-    said = json.loads(jws.deserialize_compact(done["receipt"], key, algorithms=["ES256"]).payload)
+    said = signed(visitor, done["receipt"])
     assert said["gone"] == []
     assert {part["why"] for part in said["kept"]} == {"legal hold: litigation"}
     live = "SELECT count(*) FROM data_keys WHERE subject = $1 AND destroyed_at IS NULL"

@@ -20,16 +20,16 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 HEALTH = "/healthz"
 
 
-def read_secret(path: Path) -> str:
-    """The content of a secret's file.
+def read_secret(path: Path, *, shortest: int = 32) -> str:
+    """The content of a secret's file. `shortest`: one that somebody else gave us may be shorter.
 
-    Raises ValueError when it is shorter than 32 characters or open to others.
+    Raises ValueError when it is shorter than that or open to others.
     """
     if path.stat().st_mode & 0o077:
         raise ValueError(f"{path.name}: others may read this secret; it must have mode 600")
     secret = path.read_text().strip()
-    if len(secret) < 32:
-        raise ValueError(f"{path.name}: a secret has at least 32 characters")
+    if len(secret) < shortest:
+        raise ValueError(f"{path.name}: a secret has at least {shortest} characters")
     return secret
 
 

@@ -81,6 +81,12 @@ class Settings(KeySettings):
     smtp_host: str
     smtp_port: int
     smtp_require_tls: bool
+    # TLS from the first byte (RFC 8314), as on port 465, in place of STARTTLS.
+    smtp_implicit_tls: bool = False
+    # Who we are to the mail server; the password is the file `smtp-password` among the secrets.
+    smtp_username: str | None = None
+    # Whose certificates are good, where they are not the machine's own.
+    smtp_ca_file: Path | None = None
     mail_sender: str
     # Who is told at once when somebody breaks the glass: a mailbox that is read.
     data_protection_mail: str

@@ -31,11 +31,13 @@ class MailboxRefused(Exception):
 @dataclass(frozen=True, slots=True)
 class MailServer:
     """With `require_tls` nothing is sent unless the server offers STARTTLS with a good
-    certificate; without it, to a server on this machine, TLS is used where offered."""
+    certificate; without it, to a server on this machine, TLS is used where offered. With
+    `implicit_tls` the connection begins with TLS (RFC 8314). A password goes under TLS alone."""
 
     host: str
     port: int
     require_tls: bool
+    implicit_tls: bool = False
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     certificates: ssl.SSLContext | None = field(default=None, repr=False)
@@ -43,8 +45,10 @@ class MailServer:
     def __post_init__(self) -> None:
         if _HOST.fullmatch(self.host) is None or not 1 <= self.port <= 65535:
             raise ValueError("not the name and port of a mail server")
-        if self.username is not None and not self.require_tls:
+        if self.username is not None and not (self.require_tls or self.implicit_tls):
             raise ValueError("a mail server with a password needs TLS")
+        if (self.username is None) != (self.password is None):
+            raise ValueError("a mail server takes a name and a password, or neither")
 
     @property
     def endpoint(self) -> str:
@@ -83,7 +87,8 @@ class Mail:
             port=server.port,
             username=server.username,
             password=server.password,
-            start_tls=True if server.require_tls else None,
+            use_tls=server.implicit_tls,
+            start_tls=None if not server.require_tls or server.implicit_tls else True,
             tls_context=server.certificates,
             # Else the library asks the name server for ours, and waits.
             local_hostname=self.sender.address.rpartition("@")[2],

@@ -1,5 +1,6 @@
 """What lives as long as the process."""
 
+import ssl
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -89,10 +90,7 @@ def build(settings: Settings) -> Parts:
     database_url = settings.database_url.get_secret_value()
     audit_url = settings.audit_database_url.get_secret_value()
     database = Database(database_url, application_name="privacy-gateway")
-    server = MailServer(
-        settings.smtp_host, settings.smtp_port, require_tls=settings.smtp_require_tls
-    )
-    mail = Mail(server, sender=Sender.parse(settings.mail_sender))
+    mail = Mail(mail_server(settings), sender=Sender.parse(settings.mail_sender))
     records = Records(audit_url, vault)
     chain = Chain(process_key, settings.spool_dir)
     sequenced = Sequenced(
@@ -125,6 +123,21 @@ def build(settings: Settings) -> Parts:
         budgets=Budgets(database_url, vault),
         telling=Telling(database, mail, to=settings.data_protection_mail),
         passwords=Passwords(mark_key=vault.derived_key("marks of passwords")),
+    )
+
+
+def mail_server(settings: Settings) -> MailServer:
+    authority = settings.smtp_ca_file
+    password_file = settings.secrets_dir / "smtp-password"
+    has_name = settings.smtp_username is not None
+    return MailServer(
+        settings.smtp_host,
+        settings.smtp_port,
+        require_tls=settings.smtp_require_tls,
+        implicit_tls=settings.smtp_implicit_tls,
+        username=settings.smtp_username,
+        password=read_secret(password_file, shortest=1) if has_name else None,
+        certificates=ssl.create_default_context(cafile=authority) if authority else None,
     )
 
 

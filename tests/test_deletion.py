@@ -246,14 +246,17 @@ def test_what_a_legal_hold_covers_stays_until_it_is_released(
 
 
 def test_what_would_go_tonight_is_said_to_who_oversees_it_and_nothing_is_late(
-    customer: Customer, staff: Staff, visitor: Someone
+    stack: Stack, customer: Customer, staff: Staff, visitor: Someone
 ) -> None:
     officer = staff.grant("privacy", "deletion_oversight")
+    figures = f"http://127.0.0.1:{stack.running.ports['privacy-gateway.metrics']}/metrics"
 
     now = officer.get("/v1/retention/due")
     in_years = officer.get("/v1/retention/due?days=365")["items"]
 
     assert now["overdue"] == 0
+    told = Someone(figures).ask("GET", "").body.decode().splitlines()
+    assert {"privity_retention_overdue 0.0", "privity_purges_overdue 0.0"} <= set(told)
     assert {item["class"] for item in in_years} >= {"identity", "delivery"}
     assert all(item["why"] and item["ground"] and item["due_at"] for item in in_years)
     assert officer.get("/v1/retention/sweeps")["next_cursor"] is None

@@ -14,6 +14,7 @@ from privacy_gateway.api.edge import Edge
 from privacy_gateway.domain.deletion import partners
 from privacy_gateway.domain.deletion.run import run
 from privacy_gateway.domain.disclosure import schemas
+from privacy_gateway.domain.retention.sweep import sweep
 from privacy_gateway.domain.tokens.caller import VISITOR
 from privity_contracts import ids
 from privity_jobs import RetryLater
@@ -21,6 +22,7 @@ from privity_rest import problems
 
 from .conftest import all_of
 from .partner import Partner
+from .test_retention import delivered
 from .test_run import receipt, wish
 
 DAY = timedelta(days=1)
@@ -199,6 +201,27 @@ async def test_a_partner_that_takes_nothing_is_told_again_and_one_that_is_gone_i
     assert len(partner.told) == 2
     assert await jobs(reaching, partners.REMIND, request) == []
     assert not (await told_of(reaching, deletion))["told_at"]
+
+
+async def test_a_parcel_that_was_under_way_is_purged_when_its_order_has_ended(
+    reaching, partner, a_person, town
+):
+    person = await a_person(in_progress="order_in_transit")
+    delivery = await partner.was_given(reaching, person.order)
+    deletion = await wish(reaching, person, orders_in_progress="leave")
+    await run(deletion, by=reaching)
+    assert (await receipt(reaching, deletion))["partners"] == []
+
+    held = town.held[person.id, person.order]
+    town.held[person.id, person.order] = held.model_copy(update={"in_progress": None})
+    await delivered(reaching, person, country="DE")
+    await sweep(reaching)
+
+    async with reaching.database.transaction() as tx:
+        [request] = await partners.of(tx, deletion)
+    assert request.delivery_id == delivery
+    await partners.tell(request.id, by=reaching, now=reaching.clock())
+    assert (await told_of(reaching, deletion))["told_at"]
 
 
 async def test_who_attests_before_our_request_is_known_to_have_arrived_was_told(

@@ -243,7 +243,7 @@ class _Transaction:
 
 
 async def test_killed_at_every_step_it_resumes_to_the_same_end(
-    means, a_person, opens, town, policies
+    means, a_person, opens, town, record_figures
 ):
     person = await a_person()
     alive = Mortal(means)
@@ -273,6 +273,8 @@ async def test_killed_at_every_step_it_resumes_to_the_same_end(
         }, at
         places = await means.inventory.of(person.id)
         assert all(e.destroyed_at is not None for e in places), at
+    deaths = len(range(1, points + 1, every))
+    record_figures(f"deletion: killed at {deaths} of {points} points, each time the same end")
 
 
 async def test_two_workers_at_one_deletion_do_no_harm(means, a_person, opens):

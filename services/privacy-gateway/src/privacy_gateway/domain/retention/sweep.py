@@ -14,6 +14,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from privacy_gateway.domain.deletion import partners
 from privacy_gateway.domain.deletion.means import Means, own_access
 from privacy_gateway.domain.retention import clocks
 from privacy_gateway.domain.retention.dueness import DueClass, due
@@ -111,4 +112,9 @@ async def _end(by: Means, scope: str, classes: list[DueClass]) -> None:
             await clocks.start(
                 tx, scope, "account_closed", subject_id=subject, country=None, at=now
             )
-        await tx.execute(delete(LeftBehind).where(LeftBehind.scope == scope))
+        left_by = delete(LeftBehind).where(LeftBehind.scope == scope)
+        deletion_id = await tx.scalar(left_by.returning(LeftBehind.deletion_id))
+        kind, _, order_id = scope.partition("/")
+        if deletion_id is not None and kind == "order":
+            # It was under way when its customer was deleted: its partners are told now.
+            await partners.ask(tx, deletion_id, [order_id], now=now)

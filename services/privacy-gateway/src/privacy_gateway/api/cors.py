@@ -7,6 +7,14 @@ _HEADERS = b"Authorization, Content-Type, Idempotency-Key, If-Match, Request-Id"
 _EXPOSED = b"ETag, Location, Request-Id, Retry-After, WWW-Authenticate"
 
 Headers = list[tuple[bytes, bytes]]
+_DECIDED = frozenset(
+    {
+        b"vary",
+        b"access-control-allow-origin",
+        b"access-control-expose-headers",
+        b"access-control-allow-credentials",
+    }
+)
 
 
 class Cors:
@@ -23,6 +31,11 @@ class Cors:
 
     def allows(self, origin: bytes | None) -> bool:
         return origin in self._origins
+
+    @property
+    def decided(self) -> frozenset[bytes]:
+        """The headers that nobody else adds to an answer."""
+        return _DECIDED if self._origins else frozenset()
 
     def headers(self, origin: bytes | None) -> Headers:
         """For an answer. Caches must know that it depends on the origin, allowed or not."""

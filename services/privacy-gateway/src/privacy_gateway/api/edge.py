@@ -42,6 +42,7 @@ Headers = list[tuple[bytes, bytes]]
 FORM_PATHS = frozenset({"/v1/token", "/v1/token/revocation", "/v1/token/introspection"})
 """OAuth's endpoints: form-encoded requests, and errors in OAuth's own form."""
 
+_DECIDED = frozenset({b"cache-control", b"content-security-policy", b"request-id"})
 _PROBLEM = problems.MEDIA_TYPE.encode()
 _KEPT_FROM_ERRORS = frozenset({b"allow", b"retry-after", b"www-authenticate"})
 _log = structlog.get_logger("privity.requests")
@@ -73,6 +74,8 @@ class Edge:
         if https:
             insist = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
             self._protection.append(insist)
+        self.decided = _DECIDED | cors.decided | {name for name, _ in self._protection}
+        """The headers that nobody behind adds to an answer."""
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -239,8 +242,7 @@ class _Answer:
             name == b"www-authenticate" for name, _ in headers
         ):
             ours.append((b"www-authenticate", b"Bearer"))
-        names = {name for name, _ in ours}
-        return [pair for pair in headers if pair[0] not in names] + ours
+        return [pair for pair in headers if pair[0] not in self._edge.decided] + ours
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

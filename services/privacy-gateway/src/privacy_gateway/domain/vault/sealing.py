@@ -72,11 +72,11 @@ def seal(plaintext: str, *, cipher: AESGCM, key_id: str, category: str, subject:
 
 
 def open_sealed(parts: Parts, *, cipher: AESGCM, subject: str) -> str:
-    bound = _bound(parts.key_id, parts.category, subject)
+    key_id, category, body = parts
     try:
-        return decrypt(parts.body, cipher=cipher, bound=bound).decode()
+        return decrypt(body, cipher=cipher, bound=_bound(key_id, category, subject)).decode()
     except InvalidTag:
-        raise DoesNotOpen(f"a value under {parts.key_id} does not open") from None
+        raise DoesNotOpen(f"a value under {key_id} does not open") from None
 
 
 def encrypt(content: bytes, *, cipher: AESGCM, bound: bytes) -> bytes:

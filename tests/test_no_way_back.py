@@ -1,4 +1,4 @@
-"""After a deletion there is no way back to the person: not for anybody, at any door, in any export."""
+"""After a deletion there is no way back to the person: for nobody, at no door, in no export."""
 
 from __future__ import annotations
 

@@ -34,6 +34,8 @@ FOLLOWED_UP = {
 }
 
 
+SOON = 0.1
+"""Between a carrier's reports, for whoever only waits for the last one."""
 BREAKING = (
     "test_canaries.py",
     "test_adapter_killed.py",
@@ -113,13 +115,14 @@ def customer(town: Town) -> Customer:
 
 
 @pytest.fixture(scope="session")
-def household(town: Town, staff: Staff, make_product: MakeProduct) -> Household:
+def household(town: Town, staff: Staff, carrier: Carrier, make_product: MakeProduct) -> Household:
     """A customer of whom the shop holds everything that it can hold.
 
     Only read by tests, or asked to change in vain.
     """
     customer = town.customer()
-    return customer, settle(customer, town, staff, make_product(), delivered=True)
+    with carrier.behaving(tracking_pause_seconds=SOON):
+        return customer, settle(customer, town, staff, make_product(), delivered=True)
 
 
 def settle(

@@ -7,7 +7,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -116,14 +116,17 @@ LEAKS = (
 )  # fmt: skip
 
 
+def values() -> dict[str, str]:
+    """One for each leak, by what leaks it."""
+    return {leak.what: KINDS[leak.kind](900 + at) for at, leak in enumerate(LEAKS)}
+
+
 @contextmanager
-def planted(stack: Stack) -> Iterator[dict[str, str]]:
-    """The values by what leaked them."""
-    values = {leak.what: KINDS[leak.kind](900 + at) for at, leak in enumerate(LEAKS)}
+def planted(stack: Stack, leaking: Mapping[str, str]) -> Iterator[None]:
     try:
         for leak in LEAKS:
-            leak.plant(stack, values[leak.what])
-        yield values
+            leak.plant(stack, leaking[leak.what])
+        yield
     finally:
         for name in (
             "tmp-report.csv",

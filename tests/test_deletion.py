@@ -19,7 +19,7 @@ from privity_deploy.raw_search import search
 from privity_deploy.stack import Stack
 from privity_postgres import for_driver
 
-from .conftest import MakeProduct
+from .conftest import SOON, MakeProduct
 from .people import PASSWORD, Carrier, Customer, Someone, Staff, Town, shipment_of
 
 BOOKS = """
@@ -45,16 +45,17 @@ def ask(stack: Stack, database: str, query: str, *values: Any) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def person(town: Town, staff: Staff, make_product: MakeProduct) -> Customer:
+def person(town: Town, staff: Staff, carrier: Carrier, make_product: MakeProduct) -> Customer:
     """A customer with a delivered order, a case, a consent, and nothing under way."""
     customer = town.customer()
     order = town.order(customer, make_product())
-    staff.pack(order["id"])
 
     def arrived() -> bool:
         return bool(customer.who.get(f"/v1/orders/{order['id']}")["state"] == "delivered")
 
-    eventually(arrived, within=60, what="confirmed delivery")
+    with carrier.behaving(tracking_pause_seconds=SOON):
+        staff.pack(order["id"])
+        eventually(arrived, within=60, what="confirmed delivery")
     town.case(customer, order["id"])
     version = customer.who.get("/v1/policy")["version"]
     customer.who.put("/v1/consents/marketing", {"given": True, "policy_version": version})

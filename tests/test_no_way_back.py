@@ -12,22 +12,21 @@ from privity_deploy.raw_search import RawSearch
 from privity_deploy.seed import Shop
 
 from . import doors
-from .conftest import MakeProduct, settle
+from .conftest import SOON, Household, MakeProduct, settle
 from .doors import Request, Services
-from .people import Answer, Customer, Someone, Staff, Town
+from .people import Answer, Carrier, Customer, Someone, Staff, Town
 from .test_deletion import finished
 
 
 @pytest.fixture(scope="module")
-def known(town: Town, staff: Staff, make_product: MakeProduct) -> tuple[Customer, dict[str, str]]:
+def known(town: Town, staff: Staff, carrier: Carrier, make_product: MakeProduct) -> Household:
     """Somebody of whom the shop holds everything that it can hold."""
     customer = town.customer()
-    return customer, settle(customer, town, staff, make_product(), delivered=True)
+    with carrier.behaving(tracking_pause_seconds=SOON):
+        return customer, settle(customer, town, staff, make_product(), delivered=True)
 
 
-def everybody(
-    shop: Shop, staff: Staff, known: tuple[Customer, dict[str, str]]
-) -> Iterator[Request]:
+def everybody(shop: Shop, staff: Staff, known: Household) -> Iterator[Request]:
     """Who may read anything, with grants from before: at the services' doors and the gateway's."""
     customer, ids = known
     services = Services.of(shop.url, shop.secrets_dir)
@@ -78,7 +77,7 @@ def test_whoever_could_read_before_reads_nothing_afterwards_and_no_export_says_i
     town: Town,
     staff: Staff,
     visitor: Someone,
-    known: tuple[Customer, dict[str, str]],
+    known: Household,
     record_figures: Any,
 ) -> None:
     customer, _ = known

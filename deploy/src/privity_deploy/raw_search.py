@@ -55,6 +55,7 @@ class RawSearch:
     """Built once for its values, by label; may be used for any number of files."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = dict(values)
         folded, exact = _Needles(), _Needles()
         for label, value in values.items():
             for spelling in spellings(value):

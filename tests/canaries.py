@@ -114,9 +114,6 @@ class Canaries:
                 filled[name] = self.fill(place, value, keep=keep)
         return filled
 
-    def search(self) -> RawSearch:
-        return RawSearch(self.values)
-
 
 def told(request: Request, answer: Answer, finder: RawSearch) -> list[str]:
     """What an answer says of planted values and should not: where, and which by label.

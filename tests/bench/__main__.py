@@ -52,7 +52,7 @@ CLEAR = {
     "city": ("user.contact.address.city", "Berlin"),
     "postal_code": ("user.contact.address.postal_code", "10115"),
 }
-INDEX = "b1:" + "A" * 32
+INDEX = "b1:0:" + "A" * 32
 
 
 async def _fill(stack: Stack, customers: int) -> list[str]:
@@ -95,7 +95,7 @@ async def _insert(
 ) -> None:
     connection = await asyncpg.connect(_driver_url(stack, "privity_customers", owner=True))
     await connection.executemany(
-        "INSERT INTO accounts (id, state, name, email, email_index, phone, phone_index,"
+        "INSERT INTO accounts (id, state, name, email, email_index_even, phone, phone_index_even,"
         " password_hash, created_at) VALUES ($1, 'pending', $2, $2, $4, $3, $4, 'none', now())",
         [(*account, INDEX) for account in accounts],
     )

@@ -18,7 +18,7 @@ _WORDS = (
 )
 _OTHERS = {
     "privity_customers": (
-        """INSERT INTO accounts (id, state, name, email, email_index, phone, phone_index,
+        """INSERT INTO accounts (id, state, name, email, email_index_even, phone, phone_index_even,
                                  password_hash, created_at)
             SELECT pg_temp.id('cus', n), 'pending', pg_temp.sealed(), pg_temp.sealed(),
                    md5(n::text), pg_temp.sealed(), md5(n::text), 'none', now()

@@ -27,6 +27,7 @@ SHOP_WIDE = frozenset(
         "case_management",
         "catalogue_management",
         "deletion_oversight",
+        "key_management",
         "partner_management",
         "staff_administration",
     }

@@ -26,7 +26,7 @@ def a_registration() -> Registration:
         {
             "id": mint("cus"),
             "email": TOKEN,
-            "email_index": "b1:" + "B" * 32,
+            "email_index": "b1:0:" + "B" * 32,
             "password": "correct horse",
         }
     )

@@ -7,7 +7,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from privity_contracts import BlindIndex, Sealed
 from privity_contracts.ids import mint
-from privity_database import BlindIndexText, Database, SealedText
+from privity_database import Database, SealedText, blind_index
 
 
 class Base(DeclarativeBase):
@@ -18,11 +18,12 @@ class Person(Base):
     __tablename__ = "person"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     email: Mapped[Sealed | None] = mapped_column(SealedText)
-    email_index: Mapped[BlindIndex | None] = mapped_column(BlindIndexText, unique=True)
+    email_index: Mapped[BlindIndex | None] = blind_index("email_index")
 
 
 SEALED = Sealed(f"s1:{mint('key')}:user.contact.email:{'A' * 64}")
-INDEX = BlindIndex("b1:" + "A" * 32)
+FORMS = [f"b1:{number}:" + "A" * 32 for number in range(3)]
+INDEX = BlindIndex(FORMS[0])
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ async def test_nothing_stays_nothing(database):
     assert (found.email, found.email_index) == (None, None)
 
 
-@pytest.mark.parametrize("column", ["email", "email_index"])
+@pytest.mark.parametrize("column", ["email", "email_index_even"])
 async def test_plain_text_is_refused_without_being_quoted(database, column):
     with pytest.raises(StatementError) as refusal:
         async with database.transaction() as tx:
@@ -77,3 +78,31 @@ async def test_plain_text_that_got_into_the_table_is_not_handed_out(database):
     with pytest.raises(ValueError, match="not a sealed value"):
         async with database.transaction() as tx:
             await tx.get(Person, 4)
+
+
+async def test_an_index_is_found_by_any_form_that_it_shares(database):
+    overlapping = BlindIndex(",".join(FORMS[1::-1]))
+    async with database.transaction() as tx:
+        tx.add(Person(id=5, email=None, email_index=overlapping))
+
+    async with database.transaction() as tx:
+        for asked, found in (
+            (FORMS[1], [5]),
+            (",".join(FORMS[:2]), [1, 5]),
+            (",".join(FORMS[1:]), [5]),
+            (FORMS[2], []),
+        ):
+            query = select(Person.id).where(Person.email_index == BlindIndex(asked))
+            assert list(await tx.scalars(query.order_by(Person.id))) == found
+        person = await tx.get(Person, 5)
+        person.email_index = BlindIndex(FORMS[2])
+
+    async with database.transaction() as tx:
+        query = select(Person.id).where(Person.email_index == overlapping)
+        assert list(await tx.scalars(query)) == [1]
+
+
+def test_an_index_has_one_form_for_each_slot():
+    assert BlindIndex(f"{FORMS[1]},{FORMS[2]}").slots == (FORMS[2], FORMS[1])
+    with pytest.raises(ValueError, match="each slot"):
+        BlindIndex(f"{FORMS[0]},{FORMS[2]}")

@@ -27,6 +27,8 @@ class Sealing:
 
     def __init__(self) -> None:
         self.plaintexts: dict[str, str] = {}
+        self.generations: tuple[int, ...] = (0,)
+        """Of the keys that count: two while one takes over from the other."""
 
     def seal(self, category: str, plaintext: str) -> str:
         body = secrets.token_urlsafe(28 + len(plaintext))
@@ -35,8 +37,11 @@ class Sealing:
         return token
 
     def index(self, category: str, plaintext: str) -> str:
-        digest = hashlib.sha256(f"{category}|{plaintext}".encode()).hexdigest()
-        return BlindIndex(f"b1:{digest[:32]}").text
+        forms = []
+        for number in self.generations:
+            digest = hashlib.sha256(f"{number}|{category}|{plaintext}".encode()).hexdigest()
+            forms.append(f"b1:{number}:{digest[:32]}")
+        return BlindIndex(",".join(forms)).text
 
 
 class Process:

@@ -17,7 +17,7 @@ CATEGORY_OF = {
 # Everything that a text column of this database may hold.
 FORMS = re.compile(
     r"""s1:key_[0-9a-z]{26}:[a-z_.]+:[\w-]+            # sealed
-    | (sign_in/)?b1:[\w-]{32}                          # a blind index
+    | (sign_in/)?b1:\d+:[\w-]{32}                      # a blind index
     | (password/)?[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}      # an id
     | \$argon2id\$v=19\$m=\d+,t=\d,p=1\$[\w+/]+\$[\w+/]+
     | pending | active | [A-Z]{2} | f{43}              # states, a country, a fingerprint

@@ -20,7 +20,7 @@ def without_instance(answer):
 async def accounts(door, email):
     async with door.app.state.database.transaction() as tx:
         rows = await tx.execute(
-            text("SELECT state FROM accounts WHERE email_index = :index ORDER BY state"),
+            text("SELECT state FROM accounts WHERE email_index_even = :index ORDER BY state"),
             {"index": door.sealing.index("user.contact.email", email)},
         )
         return list(rows.scalars())

@@ -9,7 +9,8 @@ from pydantic_core import CoreSchema, core_schema
 SEALED = re.compile(
     r"s1:key_[0-9a-hjkmnp-tv-z]{26}:([a-z_]+(?:\.[a-z_]+)*):[A-Za-z0-9_-]{38,16384}"
 )
-INDEX = re.compile(r"b1:[A-Za-z0-9_-]{32}")
+_FORM = r"b1:(?:0|[1-9][0-9]{0,8}):[A-Za-z0-9_-]{32}"
+INDEX = re.compile(rf"{_FORM}(?:,{_FORM})?")
 
 
 class _Opaque:
@@ -89,24 +90,54 @@ class Sealed(_Opaque):
 
 
 class BlindIndex(_Opaque):
-    """A keyed hash of a normalised value: equality can be asked, nothing can be read."""
+    """A keyed hash of a normalised value: equality can be asked, nothing can be read.
+
+    It has one form, `b1:<generation of the key>:<hash>`, and two while one key takes over from
+    another. Two indexes are of one value when they share a form. Keys that follow one another
+    differ in the parity of their generation, so a form has one of two places: its slot.
+    """
 
     __slots__ = ()
 
     def __init__(self, text: str) -> None:
         if INDEX.fullmatch(text) is None:
             raise ValueError("not a blind index")
+        if len({generation(form) % 2 for form in text.split(",")}) <= text.count(","):
+            raise ValueError("a blind index has one form for each slot")
         super().__init__(text)
+
+    @classmethod
+    def of_slots(cls, even: str | None, odd: str | None) -> "BlindIndex":
+        return cls(",".join(form for form in (even, odd) if form is not None))
 
     @property
     def text(self) -> str:
         return self._text
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        return tuple(self._text.split(","))
+
+    @property
+    def slots(self) -> tuple[str | None, str | None]:
+        """The form of an even generation and the one of an odd, where there is one."""
+        by_parity = {generation(form) % 2: form for form in self.forms}
+        return by_parity.get(0), by_parity.get(1)
+
+    def __composite_values__(self) -> tuple[str | None, str | None]:
+        """How SQLAlchemy asks for the columns of a value that has several."""
+        return self.slots
 
     @classmethod
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         return {"type": "string", "x-privity-kind": "index"}
+
+
+def generation(form: str) -> int:
+    """Of the key that an index's form was made with."""
+    return int(form.split(":", 2)[1])
 
 
 class Secret(_Opaque):

@@ -16,6 +16,7 @@ from customers.api import (
     consents,
     customers,
     holdings,
+    indexes,
     newsletter,
     objections,
     password,
@@ -49,6 +50,7 @@ RESOURCES = (
     consents,
     customers,
     holdings,
+    indexes,
     newsletter,
 )
 

@@ -20,7 +20,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from privity_contracts import BlindIndex, Sealed
-from privity_database import BlindIndexText, SealedText
+from privity_database import SealedText, blind_index
+
+SLOTS = ("even", "odd")
 
 
 class AccountState(StrEnum):
@@ -76,7 +78,6 @@ class Base(DeclarativeBase):
         datetime: DateTime(timezone=True),
         str: Text,
         Sealed: SealedText,
-        BlindIndex: BlindIndexText,
         CaseKind: _choice(CaseKind, "case_kind"),
         CaseState: _choice(CaseState, "case_state"),
         Outcome: _choice(Outcome, "case_outcome"),
@@ -91,22 +92,26 @@ class Account(Base):
     __table_args__ = (
         CheckConstraint("state IN ('pending', 'active')", name="accounts_state"),
         # Pending accounts are not in it: claiming an address must not keep its owner out.
-        Index(
-            "accounts_active_email",
-            "email_index",
-            unique=True,
-            postgresql_where=text("state = 'active'"),
+        # Both hold while one key takes over from another: docs/keys.md.
+        *(
+            Index(
+                f"accounts_active_email_{slot}",
+                f"email_index_{slot}",
+                unique=True,
+                postgresql_where=text("state = 'active'"),
+            )
+            for slot in SLOTS
         ),
-        Index("accounts_phone", "phone_index"),
+        *(Index(f"accounts_phone_{slot}", f"phone_index_{slot}") for slot in SLOTS),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     state: Mapped[str]
     name: Mapped[Sealed]
     email: Mapped[Sealed]
-    email_index: Mapped[BlindIndex]
+    email_index: Mapped[BlindIndex] = blind_index("email_index")
     phone: Mapped[Sealed]
-    phone_index: Mapped[BlindIndex]
+    phone_index: Mapped[BlindIndex] = blind_index("phone_index")
     password_hash: Mapped[str]
     created_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
@@ -137,7 +142,7 @@ class EmailChange(Base):
     )
     request_id: Mapped[str] = mapped_column(unique=True)
     email: Mapped[Sealed]
-    email_index: Mapped[BlindIndex]
+    email_index: Mapped[BlindIndex] = blind_index("email_index")
     code_salt: Mapped[bytes | None]
     attempts: Mapped[int] = mapped_column(server_default="0")
     confirmed_at: Mapped[datetime | None]

@@ -118,7 +118,7 @@ def test_a_value_for_looking_up_alone_goes_no_further(contracts: Contracts) -> N
 def test_what_the_gateway_derives_no_client_sends(contracts: Contracts, name: str) -> None:
     bodies = {"email_index": "POST /v1/sign-ins", "delivery": "POST /v1/orders"}
 
-    reading = read(contracts, bodies[name], {name: "b1:" + "A" * 32})
+    reading = read(contracts, bodies[name], {name: "b1:0:" + "A" * 32})
 
     assert (f"/{name}", "unknown_field") in reading.errors
 

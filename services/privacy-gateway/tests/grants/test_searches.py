@@ -60,7 +60,7 @@ async def test_a_customer_is_found_masked_and_each_one_is_on_record(
     assert {"items[].name", "items[].email", "items[].phone"} == set(
         answer.json()["privacy"]["masked"]
     )
-    index = sealing.blind_index("user.contact.email", EMAIL)
+    index = await sealing.blind_index("user.contact.email", EMAIL)
     assert asked(house, "customers")[-1] == {"email_index": index}
     leaves = await records(answer)
     assert [leaf["kind"] for leaf in leaves] == ["search", "read", "read"]

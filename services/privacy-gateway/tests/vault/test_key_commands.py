@@ -53,7 +53,9 @@ async def held(apart, tmp_path):
     keks = KeyFile.read_or_create(tmp_path / "key-encryption.json")
     rings = Rings(keks)
     taken = []
-    rings.use("token_signing", taken.append, seed=b"first")
+    rings.use(
+        "token_signing", lambda keys: taken.append([key.material for key in keys]), seed=b"first"
+    )
     keys = DataKeys(apart["keys"].runtime, keks, rings=rings)
     await keys.start()
     person = ids.mint("cus")

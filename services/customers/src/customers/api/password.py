@@ -56,9 +56,9 @@ async def own_password(
     subject: str, password: Secret, *, store: Store, passwords: Hashing, now: Now
 ) -> str:
     """The hash that the password was found to match; counted first, like a sign-in."""
-    key = attempts.own_password(subject)
+    keys = attempts.own_password(subject)
     async with store.transaction() as tx:
-        wait = await attempts.count(tx, key, attempts.PASSWORD, now=now)
+        wait = await attempts.count(tx, keys, attempts.PASSWORD, now=now)
         present = await password_change.present_hash(tx, subject)
     if wait is not None:
         raise attempts.TooManyAttempts(retry_after=wait)

@@ -67,9 +67,9 @@ class Sessions(Contract):
 async def sign_in(
     body: SignIn, caller: AnyCaller, store: Store, passwords: Hashing, now: Now
 ) -> object:
-    key = attempts.signing_in(body.email_index)
+    keys = attempts.signing_in(body.email_index)
     async with store.transaction() as tx:
-        wait = await attempts.count(tx, key, attempts.PASSWORD, now=now)
+        wait = await attempts.count(tx, keys, attempts.PASSWORD, now=now)
         known = await signing_in.credential(tx, body.email_index)
     if wait is not None:
         raise attempts.TooManyAttempts(retry_after=wait)

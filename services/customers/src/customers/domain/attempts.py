@@ -6,6 +6,7 @@ an e-mail address without an account locks like one with an account.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,16 +33,24 @@ class TooManyAttempts(TooMany):
     title = "Too many attempts; try again later"
 
 
-def signing_in(email_index: BlindIndex) -> str:
-    return f"sign_in/{email_index.text}"
+def signing_in(email_index: BlindIndex) -> list[str]:
+    """Under each form: a change of keys gives no guesses away."""
+    return [f"sign_in/{form}" for form in sorted(email_index.forms)]
 
 
-def own_password(account_id: str) -> str:
-    return f"password/{account_id}"
+def own_password(account_id: str) -> list[str]:
+    return [f"password/{account_id}"]
 
 
-async def count(tx: AsyncSession, key: str, limit: Limit, *, now: datetime) -> int | None:
+async def count(
+    tx: AsyncSession, keys: Collection[str], limit: Limit, *, now: datetime
+) -> int | None:
     """Nothing when the attempt may go on, else the seconds to wait."""
+    waits = [await _count(tx, key, limit, now=now) for key in keys]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+async def _count(tx: AsyncSession, key: str, limit: Limit, *, now: datetime) -> int | None:
     counted = insert(AttemptCount).values(key=key, tried=1, since=now)
     over = AttemptCount.since <= now - limit.window
     statement = counted.on_conflict_do_update(
@@ -57,5 +66,5 @@ async def count(tx: AsyncSession, key: str, limit: Limit, *, now: datetime) -> i
     return max(1, math.ceil((since + limit.window - now).total_seconds()))
 
 
-async def forget(tx: AsyncSession, key: str) -> None:
-    await tx.execute(delete(AttemptCount).where(AttemptCount.key == key))
+async def forget(tx: AsyncSession, keys: Collection[str]) -> None:
+    await tx.execute(delete(AttemptCount).where(AttemptCount.key.in_(keys)))

@@ -36,10 +36,12 @@ async def ask(
     account = await profile.own(tx, account_id, lock=True)
     if account.password_hash != verified_hash:
         raise PasswordNotRight
+    even, odd = email_index.slots
     wish = {
         "request_id": mint("req"),
         "email": email,
-        "email_index": email_index,
+        "email_index_even": even,
+        "email_index_odd": odd,
         "code_salt": None,
         "attempts": 0,
         "confirmed_at": None,

@@ -13,7 +13,6 @@ from customers.domain import attempts
 from customers.models import (
     Account,
     Address,
-    AttemptCount,
     Case,
     CaseMessage,
     ConsentChange,
@@ -91,8 +90,9 @@ async def _drop_account(tx: AsyncSession, account_id: str) -> int:
     account = await tx.scalar(select(Account).where(Account.id == account_id).with_for_update())
     if account is None:
         return 0
-    counted = [attempts.signing_in(account.email_index), attempts.own_password(account_id)]
-    await tx.execute(delete(AttemptCount).where(AttemptCount.key.in_(counted)))
+    # Under a form that the account does not have any more, they go with the hourly sweep.
+    counted = [*attempts.signing_in(account.email_index), *attempts.own_password(account_id)]
+    await attempts.forget(tx, counted)
     await forget_letters(tx, [account_id])
     return await _rows(tx, delete(Account).where(Account.id == account_id))
 

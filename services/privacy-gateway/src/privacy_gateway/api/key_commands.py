@@ -17,16 +17,20 @@ from typing import Any
 import asyncpg
 
 from privacy_gateway.clients.line import for_driver
-from privacy_gateway.domain import key_rotation
+from privacy_gateway.domain import index_rotation, key_rotation
 from privacy_gateway.domain.tokens.jose import LONGEST_LIFETIME
-from privacy_gateway.domain.vault import rings, signing_keys
+from privacy_gateway.domain.vault import rings, rotations, signing_keys
 from privacy_gateway.domain.vault.destruction import Destruction
 from privacy_gateway.domain.vault.kek import KeyEncryption, KeyFile, StillNeeded
 from privacy_gateway.domain.vault.key_places import key_encryption
 from privacy_gateway.domain.vault.key_status import status
 from privacy_gateway.settings import KeySettings
+from privity_database import Database
+from privity_jobs import enqueue
 from privity_rest import Unavailable
 
+LOOK_SECONDS = 0.5
+LONGEST_REQUEST_SECONDS = 60
 OVERLAP = timedelta(seconds=max(LONGEST_LIFETIME.values()) + 300)
 """Until the last token that an earlier key signed has expired."""
 
@@ -37,6 +41,7 @@ class _Means:
     keys: Any
     gateway: Any
     destruction: Destruction
+    database: Database
 
 
 def add_to(areas: Any) -> None:
@@ -62,6 +67,15 @@ def add_to(areas: Any) -> None:
     )
     signing.set_defaults(answer=_running(_rotate_signing))
 
+    index = rotate.add_parser("blind-index", help="every index is made anew, by a running gateway")
+    index.add_argument(
+        "--wait",
+        type=int,
+        default=LONGEST_REQUEST_SECONDS,
+        help="how many seconds a request that came in may still write (%(default)s)",
+    )
+    index.set_defaults(answer=_running(_rotate_index))
+
     retire = actions.add_parser("retire", help="takes an earlier key-encryption key away")
     retire.add_argument("kek_id")
     retire.set_defaults(answer=_running(_retire))
@@ -77,10 +91,12 @@ async def _status(asked: argparse.Namespace, by: _Means) -> int:
 
 
 async def _rotate_kek(asked: argparse.Namespace, by: _Means) -> int:
+    rotation_id = await rotations.begin(by.keys, "key_encryption")
     if not asked.resume:
         sys.stdout.write(f"{await by.keks.rotate()} wraps from here on\n")
+    await rotations.move(by.keys, rotation_id, key_id=await by.keks.current())
     await by.destruction.announce()
-    unreadable = still = 0
+    unreadable = still = before = 0
     places = (
         (by.keys, key_rotation.RING_KEYS),
         (by.gateway, key_rotation.WEBHOOK_SECRETS),
@@ -88,25 +104,37 @@ async def _rotate_kek(asked: argparse.Namespace, by: _Means) -> int:
     )
     for connection, what in places:
         async for progress in key_rotation.rewrap(connection, by.keks, what, batch=asked.batch):
-            _show(f"{progress.of}: {progress.done:,} wrapped anew, {progress.left:,} left")
+            done, left = progress.done, progress.left
+            await rotations.move(by.keys, rotation_id, done=before + done, left=left)
+            _show(f"{progress.of}: {done:,} wrapped anew, {left:,} left")
         sys.stdout.write("\n")
+        before += progress.done
         unreadable, still = unreadable + progress.unreadable, still + progress.left
     if unreadable:
         sys.stderr.write(f"{unreadable:,} do not unwrap and stay as they are\n")
-    return 1 if still else 0
+    if still:
+        problem = "some_do_not_unwrap"
+        await rotations.move(by.keys, rotation_id, left=still, problem=problem)
+        return 1
+    await rotations.finish(by.keys, rotation_id)
+    return 0
 
 
 async def _rotate_data_keys(asked: argparse.Namespace, by: _Means) -> int:
+    rotation_id = await rotations.begin(by.keys, "data_keys")
     retired = 0
     async for key_ids in key_rotation.retire_data_keys(by.keys, batch=asked.batch):
         await by.destruction.announce(key_ids)
         retired += len(key_ids)
+        await rotations.move(by.keys, rotation_id, done=retired)
         _show(f"data keys: {retired:,} only open from here on")
     sys.stdout.write("\n")
+    await rotations.finish(by.keys, rotation_id)
     return 0
 
 
 async def _rotate_signing(asked: argparse.Namespace, by: _Means) -> int:
+    rotation_id = await rotations.begin(by.keys, "token_signing")
     key_id = await rings.replace(
         by.keys,
         by.keks,
@@ -115,11 +143,34 @@ async def _rotate_signing(asked: argparse.Namespace, by: _Means) -> int:
         announce=by.destruction.announce,
         overlap=OVERLAP,
     )
+    await rotations.move(by.keys, rotation_id, key_id=key_id)
+    await rotations.finish(by.keys, rotation_id)
     sys.stdout.write(f"{key_id} signs tokens from here on\n")
     if asked.at_once:
         ended = await rings.end(by.keys, "token_signing", announce=by.destruction.announce)
         sys.stdout.write(f"{len(ended)} earlier ones are accepted no more\n")
     return 0
+
+
+async def _rotate_index(asked: argparse.Namespace, by: _Means) -> int:
+    """Shows how far it is; ended here, it goes on all the same."""
+    rotation_id = await rotations.begin(by.keys, "blind_index")
+    async with by.database.transaction() as tx:
+        payload = {"rotation_id": rotation_id, "wait": asked.wait}
+        await enqueue(tx, index_rotation.ROTATION, payload, key=rotation_id)
+    shown = None
+    while True:
+        found = await rotations.find(by.keys, rotation_id)
+        line = f"blind index: {found['done']:,} made anew, {found['left'] or 0:,} left"
+        if found["problem"]:
+            line += f"; waits: {found['problem']}"
+        if line != shown:
+            _show(line)
+            shown = line
+        if found["finished_at"] is not None:
+            sys.stdout.write(f"\n{found['key_id']} makes indexes; the earlier key is destroyed\n")
+            return 0
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _retire(asked: argparse.Namespace, by: _Means) -> int:
@@ -135,6 +186,7 @@ async def _retire(asked: argparse.Namespace, by: _Means) -> int:
             sys.stderr.write(f"{asked.kek_id} still wraps {wrapped:,} {what.name}\n")
             return 1
     await by.keks.retire(asked.kek_id)
+    await rotations.note_destroyed(by.keys, "key_encryption", [asked.kek_id])
     sys.stdout.write(
         f"{asked.kek_id} is out of the file; backups hold it as long as they are kept\n"
     )
@@ -166,9 +218,11 @@ async def _means() -> AsyncIterator[_Means]:
     gateway = await asyncpg.connect(for_driver(settings.database_url.get_secret_value()))
     keks = key_encryption(settings.key_encryption, secrets_dir=settings.secrets_dir)
     destruction = Destruction(keys_url)
+    database = Database(settings.database_url.get_secret_value(), pool_size=1)
     try:
-        yield _Means(keks, keys, gateway, destruction)
+        yield _Means(keks, keys, gateway, destruction, database)
     finally:
+        await database.dispose()
         destruction.close()
         await keks.close()
         await keys.close()

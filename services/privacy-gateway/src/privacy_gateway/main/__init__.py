@@ -67,7 +67,7 @@ from privacy_gateway.domain.tokens.sessions import CustomerSessions
 from privacy_gateway.domain.watch import metrics
 from privacy_gateway.domain.watch.metrics import Figures
 from privacy_gateway.domain.work import Work
-from privacy_gateway.main import deletion
+from privacy_gateway.main import deletion, rotation
 from privacy_gateway.main.parts import Parts, build, provider_of
 from privacy_gateway.settings import Settings
 from privity_database import migrate
@@ -239,6 +239,8 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             await running.enter_async_context(parts.revocations.following())
             await running.enter_async_context(parts.telling.following())
             await running.enter_async_context(deletion.deleting(parts, app.state.deletion))
+            documents = app.state.contracts.offer.documents
+            await running.enter_async_context(rotation.rotating(parts, documents))
             running.enter_context(_seldom_collected())
             await running.enter_async_context(parts.watch.following())
             making = Making(parts.database, parts.records, parts.vault)

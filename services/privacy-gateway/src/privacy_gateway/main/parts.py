@@ -1,9 +1,11 @@
 """What lives as long as the process."""
 
+import os
 import ssl
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from privacy_gateway.clients.endpoints import AllowedAddresses
 from privacy_gateway.clients.mail import Mail, MailServer, Sender
@@ -77,16 +79,22 @@ def build(settings: Settings) -> Parts:
     keys_url = settings.keys_database_url.get_secret_value()
     local = all(place.kind == "file" for place in settings.key_encryption)
     rings = Rings(keks)
+    first_index_key = _first_index_key(secrets / "blind-index")
     keys = DataKeys(keys_url, keks, deadline_seconds=0.6 if local else 1.5, rings=rings)
     vault = Vault(
         keys,
-        index_key=bytes.fromhex(read_secret(secrets / "blind-index")),
+        index_key=first_index_key or os.urandom(32),  # until the ring is read, at the start
         request_key=bytes.fromhex(read_secret(secrets / "requests")),
     )
     process_key = ProcessKey(read_secret(secrets / "audit-identity.pem"), now=datetime.now(UTC))
     pem = read_secret(secrets / "token-signing.pem")
     signer = TokenSigner(pem, issuer=settings.public_url)
-    rings.use("token_signing", signer.use_keys, seed=pem.encode())
+    rings.use(
+        "token_signing",
+        lambda keys: signer.use_keys([key.material for key in keys]),
+        seed=pem.encode(),
+    )
+    rings.use("blind_index", vault.use_index_keys, seed=first_index_key)
     database_url = settings.database_url.get_secret_value()
     audit_url = settings.audit_database_url.get_secret_value()
     database = Database(database_url, application_name="privacy-gateway")
@@ -139,6 +147,11 @@ def mail_server(settings: Settings) -> MailServer:
         password=read_secret(password_file, shortest=1) if has_name else None,
         certificates=ssl.create_default_context(cafile=authority) if authority else None,
     )
+
+
+def _first_index_key(path: Path) -> bytes | None:
+    """The file goes with the first rotation, when every index was made by another key."""
+    return bytes.fromhex(read_secret(path)) if path.exists() else None
 
 
 def provider_of(parts: Parts) -> ProviderStaff | None:

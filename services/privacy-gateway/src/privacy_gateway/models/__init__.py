@@ -32,7 +32,14 @@ from privacy_gateway.models.deletions import (
     ReplayMark,
 )
 from privacy_gateway.models.exports import Export, ExportPart
-from privacy_gateway.models.keys import DataKeyRow, KeyHolder, KeyNotice, RingKey
+from privacy_gateway.models.keys import (
+    DataKeyRow,
+    KeyHolder,
+    KeyNotice,
+    KeyRotation,
+    KeyStep,
+    RingKey,
+)
 from privacy_gateway.models.recipients import Agreement, Delivery, Message, Recipient, WebhookSecret
 from privacy_gateway.models.retention import (
     LeftBehind,
@@ -71,6 +78,8 @@ __all__ = [
     "KeyHolder",
     "KeyNotice",
     "KeyReplayMark",
+    "KeyRotation",
+    "KeyStep",
     "LeftBehind",
     "LegalHold",
     "LogBatch",

@@ -6,7 +6,9 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     CheckConstraint,
+    Identity,
     Index,
+    Integer,
     LargeBinary,
     Text,
     func,
@@ -95,5 +97,51 @@ class RingKey(KeyBase):
     state: Mapped[str] = mapped_column(Text)
     wrapped: Mapped[bytes] = mapped_column(LargeBinary)
     kek_id: Mapped[str] = mapped_column(Text)
+    generation: Mapped[int] = mapped_column(Integer, server_default="0")
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     ends_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class KeyRotation(KeyBase):
+    """One change of keys, and how far it is. Of a kind there is one at a time."""
+
+    __tablename__ = "key_rotations"
+    __table_args__ = (
+        Index(
+            "key_rotations_running",
+            "kind",
+            unique=True,
+            postgresql_where=text("finished_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    key_id: Mapped[str | None] = mapped_column(Text)
+    """Of the key that takes over, once there is one."""
+    done: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    left: Mapped[int | None] = mapped_column(BigInteger)
+    problem: Mapped[str | None] = mapped_column(Text)
+    """A code for what it waits for."""
+    begun_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    moved_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    finished_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class KeyStep(KeyBase):
+    """What happened to a key, for the audit store; written where it happens, in the same commit."""
+
+    __tablename__ = "key_steps"
+    __table_args__ = (
+        CheckConstraint("step IN ('begun', 'finished', 'destroyed')", name="key_steps_step"),
+        Index("key_steps_untold", "number", postgresql_where=text("record_id IS NULL")),
+    )
+
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    step: Mapped[str] = mapped_column(Text)
+    key_id: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    taken_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When a process last set out to record it."""
+    record_id: Mapped[str | None] = mapped_column(Text)

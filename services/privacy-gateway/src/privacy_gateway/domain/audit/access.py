@@ -74,6 +74,8 @@ class Receipt:
     """Categories that leave in the clear, whole or masked."""
     carriable: Collection[str]
     """Categories that are sealed again under another scope."""
+    comparable: Collection[str] = ()
+    """Categories that get a blind index of which nobody sees the value."""
     durable: InitVar[object]
 
     def __post_init__(self, durable: object) -> None:

@@ -27,7 +27,7 @@ ERASED = "erased"
 _ALPHABET = b'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:,/*"[]{}'
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # Recipients are organisations under contract, products are goods, records are ours.
-_NOBODYS = ("rcp_", "prd_", "rec_")
+_NOBODYS = ("rcp_", "prd_", "rec_", "key_")
 
 
 class NotRecordable(ValueError):
@@ -41,6 +41,7 @@ class Fields(NamedTuple):
     categories: str
     openable: frozenset[str]
     carriable: frozenset[str]
+    comparable: frozenset[str]
 
 
 @lru_cache(maxsize=4096)
@@ -53,6 +54,7 @@ def fields_of(accesses: tuple[FieldAccess, ...]) -> Fields:
         categories=" ".join(sorted({access.category for access in accesses})),
         openable=frozenset(a.category for a in accesses if a.decision in OPENED),
         carriable=frozenset(a.category for a in accesses if a.decision == "carry"),
+        comparable=frozenset(a.category for a in accesses if a.decision == "look_up"),
     )
 
 

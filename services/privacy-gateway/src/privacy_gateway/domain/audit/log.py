@@ -253,5 +253,6 @@ def _receipt(access: Access, record_id: str) -> Receipt:
         scope=access.scope,
         openable=frozenset() if nothing else fields.openable,
         carriable=frozenset() if nothing else fields.carriable,
+        comparable=frozenset() if nothing else fields.comparable,
         durable=_DURABLE,
     )

@@ -128,7 +128,7 @@ class Inbound:
         for lookup in reading.lookups:
             validator = journey.policy.category(lookup.category).validator or ""
             form = index_form(validator, lookup.plaintext)
-            lookup.container[lookup.name] = self._vault.blind_index(lookup.category, form)
+            lookup.container[lookup.name] = await self._vault.blind_index(lookup.category, form)
         if not reading.slots and not reading.carries:
             return False
         carried = [(carry, await self._read_for(journey, carry)) for carry in reading.carries]

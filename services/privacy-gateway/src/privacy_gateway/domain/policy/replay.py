@@ -85,7 +85,7 @@ def _again(leaf: Mapping[str, Any], policy: Policy, category: str, recorded: str
     match leaf["kind"]:
         case "collect":
             return "seal" if known is not None and known.sealed else "withhold"
-        case "search" if recorded == "look_up":
+        case "search" | "key" if recorded == "look_up":
             return "look_up" if known is not None and known.lookup else "withhold"
         case "carry":
             # The gateway carries for whoever could have read it and sent it in again.

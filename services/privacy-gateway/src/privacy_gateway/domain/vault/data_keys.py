@@ -158,6 +158,11 @@ class DataKeys:
             raise KeyDestroyed(f"{key_id} is destroyed")
         return key
 
+    async def require_lease(self) -> None:
+        """Returns when this process knows the keys that count now. Raises KeysUnavailable."""
+        if not self._lease.holds:
+            await self._ask()
+
     async def first_in(self, scopes: Collection[str]) -> dict[str, str]:
         """For each scope that has or had a key, the subject of the first one."""
         try:

@@ -7,14 +7,24 @@ process ever meets what another made with a key that it does not know yet.
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from privacy_gateway.domain.vault import rotations
 from privacy_gateway.domain.vault.kek import Belonging, KeyEncryption, Wrapped
 from privity_contracts import ids
 
-Ring = Literal["token_signing"]
+Ring = Literal["token_signing", "blind_index"]
 Fetch = Callable[..., Awaitable[list[Any]]]
-Use = Callable[[Sequence[bytes]], None]
+
+
+class RingKey(NamedTuple):
+    """`generation` counts the keys of a ring from 0."""
+
+    generation: int
+    material: bytes
+
+
+Use = Callable[[Sequence[RingKey]], None]
 
 _READ = """
 SELECT * FROM ring_keys WHERE ends_at IS NULL OR ends_at > now()
@@ -25,7 +35,8 @@ INSERT INTO ring_keys (key_id, ring, state, wrapped, kek_id) VALUES ($1, $2, 'cu
 ON CONFLICT DO NOTHING
 """
 _ADD = """
-INSERT INTO ring_keys (key_id, ring, state, wrapped, kek_id) VALUES ($1, $2, 'coming', $3, $4)
+INSERT INTO ring_keys (key_id, ring, state, wrapped, kek_id, generation)
+SELECT $1, $2, 'coming', $3, $4, coalesce(max(generation), -1) + 1 FROM ring_keys WHERE ring = $2
 """
 _STEP_DOWN = (
     "UPDATE ring_keys SET state = 'leaving', ends_at = $2 WHERE ring = $1 AND state = 'current'"
@@ -42,18 +53,23 @@ _IS_COMING = "SELECT state = 'coming' FROM ring_keys WHERE key_id = $1 FOR UPDAT
 _REMOVE = "DELETE FROM ring_keys WHERE ring = $1 AND state = 'leaving' RETURNING key_id"
 
 
+class NoKey(Exception):
+    """The first key of a ring is missing: the gateway does not start."""
+
+
 class Rings:
     """What this process knows of them. `uses` takes each ring's keys, the current one first."""
 
     def __init__(self, keks: KeyEncryption, uses: dict[Ring, Use] | None = None) -> None:
         self._keks = keks
         self._uses: dict[Ring, Use] = uses or {}
-        self._seeds: dict[Ring, bytes] = {}
+        self._seeds: dict[Ring, bytes | None] = {}
         self._materials: dict[str, bytes] = {}
         self._read_again_at: datetime | None = None
 
-    def use(self, ring: Ring, use: Use, *, seed: bytes) -> None:
-        """`seed` becomes the first key of a ring that has none yet."""
+    def use(self, ring: Ring, use: Use, *, seed: bytes | None) -> None:
+        """`seed` becomes the first key of a ring that has none yet; without it there has to be
+        one."""
         self._uses[ring], self._seeds[ring] = use, seed
 
     def is_due(self, now: datetime) -> bool:
@@ -65,14 +81,25 @@ class Rings:
         absent = self._seeds.keys() - {row["ring"] for row in rows}
         if absent:
             for ring in sorted(absent):
-                added = await wrapped(self._keks, ring, self._seeds[ring])
-                await fetch(_SEED, *added)
+                await fetch(_SEED, *await self._seed(ring))
             rows = await fetch(_READ)
         self._materials = {row["key_id"]: await self._material(row) for row in rows}
         for ring, use in self._uses.items():
-            use([self._materials[row["key_id"]] for row in rows if row["ring"] == ring])
+            use(
+                [
+                    RingKey(row["generation"], self._materials[row["key_id"]])
+                    for row in rows
+                    if row["ring"] == ring
+                ]
+            )
         ends = [row["ends_at"] for row in rows if row["ends_at"] is not None]
         self._read_again_at = min(ends, default=None)
+
+    async def _seed(self, ring: Ring) -> tuple[str, str, bytes, str]:
+        seed = self._seeds[ring]
+        if seed is None:
+            raise NoKey(f"the ring {ring} has no key, and there is no file with the first one")
+        return await wrapped(self._keks, ring, seed)
 
     async def _material(self, row: Any) -> bytes:
         known = self._materials.get(row["key_id"])
@@ -118,10 +145,12 @@ async def replace(
 
 
 async def end(connection: Any, ring: Ring, *, announce: Callable[[], Awaitable[None]]) -> list[str]:
-    """Earlier keys are accepted no more; gives their ids."""
-    rows = await connection.fetch(_REMOVE, ring)
+    """Earlier keys are accepted no more, and are destroyed; gives their ids."""
+    async with connection.transaction():
+        gone = [row["key_id"] for row in await connection.fetch(_REMOVE, ring)]
+        await rotations.note_destroyed(connection, ring, gone)
     await announce()
-    return [row["key_id"] for row in rows]
+    return gone
 
 
 def _belonging(key_id: str, ring: str) -> Belonging:

@@ -8,7 +8,7 @@ mistake in its authorisation, gets it no further than here.
 import base64
 import hmac
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ from privacy_gateway.domain.vault import sealing
 from privacy_gateway.domain.vault.data_keys import AUDIT_TAG, DataKeys, KeyDestroyed
 from privacy_gateway.domain.vault.key_cache import DataKey, Place
 from privacy_gateway.domain.vault.owners import Owners
+from privacy_gateway.domain.vault.rings import RingKey
 from privity_contracts import ids
 from privity_rest import NotAllowed
 
@@ -37,7 +38,7 @@ class Vault:
                 raise ValueError("a key for keyed hashes has 32 bytes")
         self.keys = keys
         self._owners = Owners(keys)
-        self._index_key = index_key
+        self._index_keys: Sequence[tuple[int, bytes]] = ((0, index_key),)
         self._request_key = request_key
         self.opened = 0
         self.recorded = 0
@@ -132,10 +133,35 @@ class Vault:
         self.opened += 1
         return text
 
-    def blind_index(self, category: str, normalised: str) -> str:
-        """Equal for equal values of a category, and nothing else can be learned from it."""
-        digest = hmac.digest(self._index_key, f"b1|{category}|{normalised}".encode(), "sha256")
-        return f"b1:{_text(digest[:24])}"
+    def use_index_keys(self, keys: Sequence[RingKey]) -> None:
+        """All that count, each by its generation: two while one takes over from another."""
+        self._index_keys = sorted((key.generation, key.material) for key in keys)
+
+    async def blind_index(self, category: str, normalised: str) -> str:
+        """Equal for equal values of a category, and nothing else can be learned from it.
+
+        Raises KeysUnavailable when this process may not know by which keys others compare.
+        """
+        await self.keys.require_lease()
+        return self._blind_index(category, normalised)
+
+    def reindex(self, token: str, receipt: Receipt, form: Callable[[str], str]) -> str:
+        """The blind index of a prepared sealed value, by the keys that count now; `form` is what
+        equality compares. The value itself goes nowhere.
+
+        Raises what `open` raises.
+        """
+        parts = sealing.parse(token)
+        key = self.keys.loaded(parts.key_id)
+        self._check(parts, key, receipt, receipt.comparable)
+        return self._blind_index(parts.category, form(self._decrypted(parts, key)))
+
+    def _blind_index(self, category: str, normalised: str) -> str:
+        content = f"b1|{category}|{normalised}".encode()
+        return ",".join(
+            f"b1:{generation}:{_text(hmac.digest(key, content, 'sha256')[:24])}"
+            for generation, key in self._index_keys
+        )
 
     def fingerprint(self, content: bytes) -> str:
         """Tells whether two request bodies are the same, to those who may read neither."""

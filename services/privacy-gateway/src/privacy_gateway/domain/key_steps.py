@@ -1,0 +1,102 @@
+"""What happens to the gateway's keys, taken to the audit store; and the end of those that are over.
+
+A step is written down with the change that it tells of, by whichever process or command made it. It
+is recorded at least once: who dies in between leaves it to the next one.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import structlog
+
+from privacy_gateway.clients.line import LineFailed, Lines
+from privacy_gateway.domain.audit.access import Access
+from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.policy import Policy
+from privity_rest import Unavailable
+
+EVERY_SECONDS: Final = 2.0
+_TAKE = """
+UPDATE key_steps SET taken_at = now() WHERE number IN (
+    SELECT number FROM key_steps
+    WHERE record_id IS NULL AND (taken_at IS NULL OR taken_at < now() - interval '30 seconds')
+    ORDER BY number LIMIT 100 FOR UPDATE SKIP LOCKED
+) RETURNING number, kind, step, key_id
+"""
+_TOLD = """
+UPDATE key_steps SET record_id = told.record_id
+FROM unnest($1::bigint[], $2::text[]) AS told (number, record_id)
+WHERE key_steps.number = told.number
+"""
+# No token that it signed is good any more: nobody needs it.
+_END = """
+WITH gone AS (DELETE FROM ring_keys WHERE ends_at < now() RETURNING ring, key_id)
+INSERT INTO key_steps (kind, step, key_id) SELECT ring, 'destroyed', key_id FROM gone
+"""
+_log = structlog.get_logger("privity.keys")
+
+
+class KeySteps:
+    def __init__(self, keys_url: str, audit: AuditLog, *, policy: Callable[[], Policy]) -> None:
+        self._lines = Lines(keys_url, name="privity-key-steps", deadline_seconds=5.0, count=1)
+        self._audit = audit
+        self._policy = policy
+
+    @contextlib.asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._follow(), name="key steps")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            self._lines.cut()
+
+    async def tell(self) -> int:
+        """How many steps were recorded. Raises LineFailed and Unavailable."""
+        await self._lines.fetch(_END)
+        taken = await self._lines.fetch(_TAKE)
+        if not taken:
+            return 0
+        taken.sort(key=lambda row: row["number"])
+        policy = self._policy()
+        receipts = await self._audit.record([access(policy, **_named(row)) for row in taken])
+        await self._lines.fetch(
+            _TOLD,
+            [row["number"] for row in taken],
+            [receipt.record_id for receipt in receipts],
+        )
+        return len(taken)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self.tell()
+            except (LineFailed, Unavailable) as exc:
+                _log.warning("key_steps_not_recorded", reason=type(exc).__name__)
+            await asyncio.sleep(EVERY_SECONDS)
+
+
+def _named(row: Any) -> dict[str, Any]:
+    return {name: row[name] for name in ("kind", "step", "key_id")}
+
+
+def access(policy: Policy, *, kind: str, step: str, key_id: str | None) -> Access:
+    return Access(
+        kind="key",
+        subject=None,
+        actor="svc_privacy-gateway",
+        actor_kind="service",
+        role="service",
+        purpose="key_management",
+        clauses=policy.clauses("key_management"),
+        policy=policy.version,
+        policy_hash=policy.hash,
+        service="privacy-gateway",
+        scope=None,
+        decision="allow",
+        resource=key_id,
+        reason=f"{kind}_{step}",
+    )

@@ -179,6 +179,28 @@ async def test_what_is_destroyed_is_shown_to_no_staff_after_the_acknowledgement(
     assert refused == 2 * ROUNDS or (refused and not STRICT)
 
 
+async def test_a_key_that_goes_from_memory_during_a_slow_commit_is_loaded_again(
+    gateway, databases, an_order, as_customer, destruction, table
+):
+    order = await an_order(assignee=None)
+    headers = as_customer(order.subject)
+    assert (await gateway.get(order.path, headers)).status_code == 200
+    held = [row["key_id"] for row in await table.fetch(_OF, order.subject)]
+    store = await asyncpg.connect(for_driver(databases["audit_"].owner))
+
+    async with store.transaction():
+        await store.execute("LOCK TABLE records IN EXCLUSIVE MODE")
+        reading = asyncio.create_task(gateway.get(order.path, headers))
+        async with asyncio.timeout(10):
+            while not await store.fetchval(_WAITING):  # noqa: ASYNC110  # it tells nobody
+                await asyncio.sleep(0.005)
+        await destruction.announce(held)
+    await store.close()
+
+    answer = await reading
+    assert (answer.status_code, SECRET in answer.text) == (200, True), answer.text
+
+
 async def test_a_new_key_encryption_key_under_load_and_killed_midway(
     processes, an_order, as_customer, environment, table
 ):
@@ -283,6 +305,8 @@ async def test_a_new_key_for_tokens_under_load(
             assert answer.status_code in ({200} if STRICT else {200, 503})
 
 
+_OF = "SELECT key_id FROM data_keys WHERE subject = $1"
+_WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'records'::regclass"
 _KEKS = "SELECT DISTINCT kek_id FROM data_keys WHERE destroyed_at IS NULL"
 _UNDER = "SELECT count(*) FROM data_keys WHERE kek_id = ANY($1::text[])"
 _COMING = "SELECT count(*) FROM ring_keys WHERE ring = 'token_signing' AND state <> 'current'"

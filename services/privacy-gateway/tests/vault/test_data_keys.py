@@ -19,43 +19,9 @@ from privacy_gateway.models import KeyBase
 from privity_contracts import ids
 from privity_database import differences
 
+from .conftest import Clock
+
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def place(customer):
-    return Place(customer, f"account/{customer}", "identity")
-
-
-@pytest.fixture
-async def new_process(keys_database, key_file):
-    """Makes what one more gateway process would have."""
-    made = []
-
-    async def make(**changes):
-        keys = DataKeys(keys_database.runtime, key_file, **changes)
-        await keys.start()
-        made.append(keys)
-        return keys
-
-    yield make
-    for keys in made:
-        await keys.close()
-
-
-@pytest.fixture
-async def as_owner(keys_database):
-    connection = await asyncpg.connect(for_driver(keys_database.owner))
-    yield connection
-    await connection.close()
 
 
 async def test_the_table_is_what_the_model_says(keys_database):

@@ -4,53 +4,19 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
-import asyncpg
 import pytest
 
-from privacy_gateway.clients.line import Unreachable, for_driver
+from privacy_gateway.clients.line import Unreachable
 from privacy_gateway.domain.vault import destruction as destroying
 from privacy_gateway.domain.vault import lease
-from privacy_gateway.domain.vault.data_keys import DataKeys, KeyDestroyed, KeysUnavailable
+from privacy_gateway.domain.vault.data_keys import KeyDestroyed, KeysUnavailable
 from privacy_gateway.domain.vault.destruction import Destroyed, Destruction
 from privacy_gateway.domain.vault.key_cache import Place
 from privity_contracts import ids
 
+from .conftest import Clock
+
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-
-
-class Clock:
-    def __init__(self):
-        self.ahead = 0.0
-
-    def __call__(self):
-        return time.monotonic() + self.ahead
-
-
-@pytest.fixture
-def place(customer):
-    return Place(customer, f"account/{customer}", "identity")
-
-
-@pytest.fixture
-async def new_process(keys_database, key_file):
-    made = []
-
-    async def make(**changes):
-        keys = DataKeys(keys_database.runtime, key_file, **changes)
-        await keys.start()
-        made.append(keys)
-        return keys
-
-    yield make
-    for keys in made:
-        await keys.close()
-
-
-@pytest.fixture
-async def as_owner(keys_database):
-    connection = await asyncpg.connect(for_driver(keys_database.owner))
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
@@ -181,7 +147,7 @@ async def test_a_process_that_slept_too_long_begins_with_nothing(new_process, de
     process = await new_process(clock=clock)
     other = place._replace(retention_class="books")
     [made, kept] = await process.for_sealing([place, other])
-    clock.ahead = 20.0  # within the life of a cached key, beyond a lease
+    clock.now += 20.0  # within the life of a cached key, beyond a lease
 
     assert not is_held(process, made.key_id)
     await destroy(place, now=NOW)

@@ -7,7 +7,7 @@ beside the one that goes, row by row, and no unique index is ever without its va
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -126,7 +126,7 @@ async def standing(tx: AsyncSession, generation: int) -> Standing:
                     func.count(),
                     func.count().filter(_lacks(place, generation)),
                     func.count().filter(place.slots(generation)[1].is_not(None)),
-                ).where(or_(place.even.is_not(None), place.odd.is_not(None)))
+                ).select_from(place.row.table)
             )
         ).one()
         for place in PLACES.values()
@@ -136,9 +136,8 @@ async def standing(tx: AsyncSession, generation: int) -> Standing:
 
 
 def _lacks(place: _Place, generation: int) -> ColumnElement[bool]:
-    kept, other = place.slots(generation)
-    is_indexed = or_(kept.is_not(None), other.is_not(None))
-    return and_(is_indexed, or_(kept.is_(None), ~_of(kept, generation)))
+    kept, _ = place.slots(generation)
+    return or_(kept.is_(None), ~_of(kept, generation))
 
 
 def _of(column: Any, generation: int) -> ColumnElement[bool]:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -42,6 +43,7 @@ class _Means:
     gateway: Any
     destruction: Destruction
     database: Database
+    secrets_dir: Path
 
 
 def add_to(areas: Any) -> None:
@@ -82,12 +84,24 @@ def add_to(areas: Any) -> None:
 
 
 async def _status(asked: argparse.Namespace, by: _Means) -> int:
-    lines = await status(by.keys, by.keks, now=datetime.now(UTC))
-    for line in lines:
-        sys.stdout.write(f"{line.what:<40} {line.says}\n")
-        if line.next:
-            sys.stdout.write(f"{'':<40} due: {line.next}\n")
-    return 3 if any(line.next for line in lines) else 0
+    found = await status(
+        by.keys.fetch, by.gateway.fetch, by.keks, secrets_dir=by.secrets_dir, now=datetime.now(UTC)
+    )
+    for line in found.lines:
+        what = f"{line.kind.replace('_', '-')} {line.key or ''}"
+        sys.stdout.write(f"{what:<45} {line.says}\n")
+        if line.due:
+            sys.stdout.write(f"{'':<45} due: {line.due}\n")
+    for each in found.running:
+        what = f"rotating {each.kind.replace('_', '-')}"
+        sys.stdout.write(f"{what:<45} {each.done:,} done, {_count(each.left)} left")
+        sys.stdout.write(f", waits: {each.problem}\n" if each.problem else "\n")
+    sys.stdout.write(f"{'processes':<45} {found.processes} hold keys\n")
+    return 3 if found.due else 0
+
+
+def _count(number: int | None) -> str:
+    return "an unknown number" if number is None else f"{number:,}"
 
 
 async def _rotate_kek(asked: argparse.Namespace, by: _Means) -> int:
@@ -220,7 +234,7 @@ async def _means() -> AsyncIterator[_Means]:
     destruction = Destruction(keys_url)
     database = Database(settings.database_url.get_secret_value(), pool_size=1)
     try:
-        yield _Means(keks, keys, gateway, destruction, database)
+        yield _Means(keks, keys, gateway, destruction, database, settings.secrets_dir)
     finally:
         await database.dispose()
         destruction.close()

@@ -27,6 +27,7 @@ from privacy_gateway.api import (
     disclosures,
     events,
     grants,
+    keys,
     messages,
     my_deletion,
     notice,
@@ -186,7 +187,7 @@ def _app(parts: Parts) -> FastAPI:
     app.include_router(privacy.router(identities))
     review = (accesses, alerts, audit, audit_exports, audit_statistics, audit_stream, published_log)
     ends = (deletions, my_deletion, purges, retention)
-    own = (*review, *ends, break_glass, budgets, directory, disclosures, events, messages)
+    own = (*review, *ends, keys, break_glass, budgets, directory, disclosures, events, messages)
     for routes in (*own, notice, partners, recipients, schemas, support):
         app.include_router(routes.router)
     return app
@@ -240,7 +241,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             await running.enter_async_context(parts.telling.following())
             await running.enter_async_context(deletion.deleting(parts, app.state.deletion))
             documents = app.state.contracts.offer.documents
-            await running.enter_async_context(rotation.rotating(parts, documents))
+            await running.enter_async_context(rotation.rotating(parts, app.state, documents))
             running.enter_context(_seldom_collected())
             await running.enter_async_context(parts.watch.following())
             making = Making(parts.database, parts.records, parts.vault)

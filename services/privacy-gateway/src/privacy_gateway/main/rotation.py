@@ -2,12 +2,16 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from starlette.datastructures import State
+
 from privacy_gateway.clients.indexes import Indexes
+from privacy_gateway.clients.line import Lines
 from privacy_gateway.domain import index_rotation
 from privacy_gateway.domain.key_steps import KeySteps
+from privacy_gateway.domain.vault.key_status import Status, status
 from privacy_gateway.main.parts import Parts
 from privity_jobs import Job, Retry, Worker
 
@@ -16,7 +20,7 @@ RETRIES = {index_rotation.ROTATION: Retry(first=2, cap=60, attempts=100_000)}
 
 
 @asynccontextmanager
-async def rotating(parts: Parts, documents: Mapping[str, Any]) -> AsyncIterator[None]:
+async def rotating(parts: Parts, state: State, documents: Mapping[str, Any]) -> AsyncIterator[None]:
     """`documents` are the services' contracts, which say who has blind indexes."""
     settings = parts.settings
     keys_url = settings.keys_database_url.get_secret_value()
@@ -36,6 +40,17 @@ async def rotating(parts: Parts, documents: Mapping[str, Any]) -> AsyncIterator[
         await index_rotation.run(job.payload["rotation_id"], longest_request=wait, by=means)
 
     async with AsyncExitStack() as running:
+        keys = Lines(keys_url, name="privity-key-status", deadline_seconds=5.0, count=1)
+        running.callback(keys.cut)
+        gateway_url = settings.database_url.get_secret_value()
+        gateway = Lines(gateway_url, name="privity-key-status", deadline_seconds=5.0, count=1)
+        running.callback(gateway.cut)
+
+        async def standing(now: datetime) -> Status:
+            secrets = settings.secrets_dir
+            return await status(keys.fetch, gateway.fetch, parts.keks, secrets_dir=secrets, now=now)
+
+        state.key_status = standing
         steps = KeySteps(keys_url, parts.audit, policy=lambda: parts.policy)
         await running.enter_async_context(steps.following())
         handlers = {index_rotation.ROTATION: rotate}

@@ -45,6 +45,7 @@ async def reveal(
             for person in persons
         ]
     )
+    await vault.prepare([opening.sealed for opening in openings])
     by_person = dict(zip(persons, receipts, strict=True))
     named: dict[str, str | None] = dict.fromkeys(tags)
     for opening in openings:

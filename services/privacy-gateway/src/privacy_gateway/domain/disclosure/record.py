@@ -85,6 +85,7 @@ async def open_recorded(
     tokens = [value.token for value in values.values() if isinstance(value, Sealed)]
     await means.vault.prepare(tokens, persons=[matter.subject_id])
     (receipt,) = await means.audit.record([_access(means, matter, purpose, tuple(fields))])
+    await means.vault.prepare(tokens)  # a commit may take longer than a key stays in memory
     try:
         return {
             name: means.vault.open(value.token, receipt) if isinstance(value, Sealed) else value

@@ -93,6 +93,8 @@ class Outbound:
             await self._vault.prepare(tokens, persons=people)
         await self._require_owners(journey, units)
         receipts = await self._audit.record(accesses) if accesses else []
+        # A commit may take longer than a key stays in memory.
+        await self._vault.prepare(tokens)
         return partial(self._built, journey, plan, answer, receipts, refused)
 
     def _found(

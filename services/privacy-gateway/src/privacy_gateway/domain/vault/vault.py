@@ -67,7 +67,8 @@ class Vault:
     async def prepare(self, tokens: Iterable[str], *, persons: Iterable[str] = ()) -> None:
         """Loads what opening needs; for `persons`, also what their records need.
 
-        What is destroyed or no sealed value at all raises when it is opened, not here.
+        What is destroyed or no sealed value at all raises when it is opened, not here. Asked for
+        again after something was awaited, it loads what has gone from memory in the meantime.
         """
         key_ids = {token[3:33] for token in tokens}
         await self.keys.load(key_ids, [_tag_place(person) for person in persons])

@@ -49,7 +49,7 @@ async def sweeps(
         "items": [
             {
                 name: getattr(each, name)
-                for name in ("id", "began_at", "ended_at", "gone", "held", "failed")
+                for name in ("id", "began_at", "ended_at", "gone", "held", "failed", "orphans")
             }
             for each in found[:limit]
         ],

@@ -75,3 +75,7 @@ class Sweep(Base):
     gone: Mapped[int] = mapped_column(Integer)
     held: Mapped[int] = mapped_column(Integer)
     failed: Mapped[int] = mapped_column(Integer)
+    orphans: Mapped[int] = mapped_column(Integer, server_default="0")
+    """Keys of what never came to exist, destroyed."""
+    orphans_until: Mapped[datetime | None] = mapped_column(Moment)
+    """All keys that were made before were looked at; nothing when that failed."""

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from privacy_gateway.domain.deletion import partners
 from privacy_gateway.domain.deletion.means import Means, own_access
 from privacy_gateway.domain.retention import clocks
+from privacy_gateway.domain.retention import orphans as orphan_keys
 from privacy_gateway.domain.retention.dueness import DueClass, due
 from privacy_gateway.domain.vault.key_cache import Place
 from privacy_gateway.models import LeftBehind, RetentionEnd, Sweep
@@ -59,6 +60,13 @@ async def sweep(by: Means) -> str:
                 failed += 1
             else:
                 gone += len(classes)
+    orphans, orphans_until = 0, began - orphan_keys.AFTER
+    looked = True
+    try:
+        orphans = await orphan_keys.destroy(by, until=orphans_until)
+    except Unavailable as exc:
+        _log.warning("orphans_not_swept", reason=exc.code)
+        looked, failed = False, failed + 1
     report = Sweep(
         id=ids.mint("swp"),
         began_at=began,
@@ -66,6 +74,8 @@ async def sweep(by: Means) -> str:
         gone=gone,
         held=len(held),
         failed=failed,
+        orphans=orphans,
+        orphans_until=orphans_until if looked else None,
     )
     async with by.database.transaction() as tx:
         tx.add(report)

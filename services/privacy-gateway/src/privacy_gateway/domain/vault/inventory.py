@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from privacy_gateway.clients.line import LineFailed, Lines
-from privacy_gateway.domain.vault.data_keys import KeysUnavailable
+from privacy_gateway.domain.vault.data_keys import AUDIT_TAG, KeysUnavailable
 from privacy_gateway.domain.vault.key_cache import Place
 
 PAGE: Final = 5_000
@@ -16,6 +16,11 @@ WHERE subject = $1 ORDER BY scope, retention_class
 _PAGE = """
 SELECT key_id, subject, scope, retention_class, destroyed_at FROM data_keys
 WHERE key_id > $1 ORDER BY key_id LIMIT $2
+"""
+_MADE = """
+SELECT key_id, subject, scope, retention_class, destroyed_at FROM data_keys
+WHERE created_at >= $1 AND created_at < $2 AND key_id > $3 AND destroyed_at IS NULL
+AND retention_class <> $4 ORDER BY key_id LIMIT $5
 """
 
 
@@ -44,6 +49,13 @@ class Inventory:
         """All places, page by page."""
         last = ""
         while found := await self._fetch(_PAGE, last, PAGE):
+            yield found
+            last = found[-1].key_id
+
+    async def made(self, since: datetime, until: datetime) -> AsyncIterator[Sequence[Entry]]:
+        """Places that got their key in this time and have it still, page by page; tags left out."""
+        last = ""
+        while found := await self._fetch(_MADE, since, until, last, AUDIT_TAG, PAGE):
             yield found
             last = found[-1].key_id
 

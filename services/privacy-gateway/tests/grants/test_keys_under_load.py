@@ -21,6 +21,7 @@ from .test_two_processes import environment, processes
 __all__ = ["a_case", "environment", "processes"]
 
 ROUNDS = int(os.environ.get("PRIVITY_DESTRUCTION_ROUNDS", "15"))
+ROTATIONS = int(os.environ.get("PRIVITY_KEY_ROTATIONS", "1"))
 # A machine that does ten things at a time makes deadlines pass, with or without rotation: what
 # came too late is asked again. The long form runs alone, and there nothing may be late.
 STRICT = "PRIVITY_DESTRUCTION_ROUNDS" in os.environ
@@ -201,8 +202,9 @@ async def test_a_key_that_goes_from_memory_during_a_slow_commit_is_loaded_again(
     assert (answer.status_code, SECRET in answer.text) == (200, True), answer.text
 
 
+@pytest.mark.parametrize("turn", range(ROTATIONS))
 async def test_a_new_key_encryption_key_under_load_and_killed_midway(
-    processes, an_order, as_customer, environment, table
+    turn, processes, an_order, as_customer, environment, table
 ):
     orders = [await an_order(assignee=None) for _ in range(40)]
     before = {row["kek_id"] for row in await table.fetch(_KEKS)}
@@ -224,8 +226,9 @@ async def test_a_new_key_encryption_key_under_load_and_killed_midway(
     await _all_open(processes, [*orders, *later], as_customer)
 
 
+@pytest.mark.parametrize("turn", range(ROTATIONS))
 async def test_new_data_keys_under_load(
-    processes, an_order, as_customer, environment, table, sealing
+    turn, processes, an_order, as_customer, environment, table, sealing
 ):
     orders = [await an_order(assignee=None) for _ in range(20)]
     readers = Readers(processes, orders, as_customer)
@@ -250,8 +253,9 @@ async def test_new_data_keys_under_load(
     await _all_open(processes, orders, as_customer)
 
 
+@pytest.mark.parametrize("turn", range(ROTATIONS))
 async def test_a_new_key_for_tokens_under_load(
-    processes, an_order, as_customer, environment, table
+    turn, processes, an_order, as_customer, environment, table
 ):
     """Who holds a token keeps it; who gets one from either process can use it at both."""
     orders = [await an_order(assignee=None) for _ in range(6)]
@@ -305,6 +309,49 @@ async def test_a_new_key_for_tokens_under_load(
             assert answer.status_code in ({200} if STRICT else {200, 503})
 
 
+async def until_noticed(readers):
+    async with readers.reading(), asyncio.timeout(20):
+        while not readers.failed:  # noqa: ASYNC110  # they tell nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_a_data_key_that_came_out_wrong_is_noticed(
+    processes, an_order, as_customer, table, destruction
+):
+    """What the readers see when a rotation damages something."""
+    order = await an_order(assignee=None)
+    wrapped = "SELECT key_id, wrapped FROM data_keys WHERE scope = $1"
+    held = await table.fetch(wrapped, f"order/{order.id}")
+    put = "UPDATE data_keys SET wrapped = $2 WHERE key_id = $1"
+
+    await table.executemany(put, [(row["key_id"], row["wrapped"][::-1]) for row in held])
+    await destruction.announce([row["key_id"] for row in held])
+    await until_noticed(Readers(processes, [order], as_customer))
+
+    await table.executemany(put, [(row["key_id"], row["wrapped"]) for row in held])
+    await destruction.announce([row["key_id"] for row in held])
+    await _all_open(processes, [order], as_customer)
+
+
+async def test_a_signing_key_that_leaves_too_early_is_noticed(
+    processes, an_order, as_customer, environment, table, destruction
+):
+    order = await an_order(assignee=None)
+    if await table.fetchval(_LEAVING) is None:
+        await run(environment, "rotate", "token-signing")
+    leaving = await table.fetchval(_LEAVING)
+    put = "UPDATE ring_keys SET ring = $2 WHERE key_id = $1"
+
+    await table.execute(put, leaving, "elsewhere")
+    await destruction.announce()
+    await until_noticed(Readers(processes, [order], as_customer))
+
+    await table.execute(put, leaving, "token_signing")
+    await destruction.announce()
+    await _all_open(processes, [order], as_customer)
+
+
+_LEAVING = "SELECT key_id FROM ring_keys WHERE ring = 'token_signing' AND state = 'leaving'"
 _OF = "SELECT key_id FROM data_keys WHERE subject = $1"
 _WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'records'::regclass"
 _KEKS = "SELECT DISTINCT kek_id FROM data_keys WHERE destroyed_at IS NULL"

@@ -71,5 +71,7 @@ torture: setup
 	@PRIVITY_DEATHS=1 PRIVITY_NIGHTS=1 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/deletion
 	@PRIVITY_RESTORES=1 $(BIN)/pytest --timeout=1800 tests/test_backup.py
 	@PRIVITY_CANARIES=long $(BIN)/pytest --timeout=3600 tests/test_canaries.py
-	@PRIVITY_DESTRUCTION_ROUNDS=1000 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/grants/test_keys_under_load.py
+	@PRIVITY_DESTRUCTION_ROUNDS=1000 PRIVITY_KEY_ROTATIONS=20 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/grants/test_keys_under_load.py
+	@PRIVITY_SECRET_ROTATIONS=200 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/disclosure/routes/test_secrets_under_load.py
+	@PRIVITY_INDEX_ROTATIONS=12 $(BIN)/pytest --timeout=1800 tests/test_index_rotation.py
 	@PRIVITY_SEALS=10000000 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/vault/test_nonces.py

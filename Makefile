@@ -43,7 +43,7 @@ contracts: setup
 	@$(BIN)/python -m privity_deploy.house.contracts
 
 test: setup
-	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder $(TESTS)
+	@$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder $(TESTS)
 
 .PHONY: backup restore
 # Data, keys and the journal of deletions, each to a place of its own: docs/backup-and-restore.md

@@ -1,9 +1,12 @@
 """How a whole run is divided, and what it tells at its end.
 
 `make test` runs three workers. What shares the shop stays together in one; the others go through
-the rest file by file, each of which makes what it shares once.
+the rest file by file, each of which makes what it shares once. On a server with fewer connections
+than three workers want, one does it all.
 """
 
+import asyncio
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +14,33 @@ from typing import Any
 import pytest
 
 WITH_THE_SHOP = "tests/"
+WORKERS, ENOUGH = 3, 250
+"""Workers, and the connections that they may come to want together."""
 FIGURES = pytest.StashKey[list[str]]()
 MINTED = re.compile(r"_[0-9a-hjkmnp-tv-z]{26}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    url = os.environ.get("DATABASE_URL")
+    return WORKERS if url is None or asyncio.run(_connections(url)) >= ENOUGH else 1
+
+
+async def _connections(url: str) -> int:
+    """How many the server allows."""
+    import asyncpg  # noqa: PLC0415  # only where there is a server to ask
+
+    from privity_postgres import for_driver  # noqa: PLC0415
+
+    connection = await asyncpg.connect(for_driver(url))
+    try:
+        return int(await connection.fetchval("SHOW max_connections"))
+    finally:
+        await connection.close()
 
 
 @pytest.hookimpl(optionalhook=True)

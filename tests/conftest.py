@@ -54,28 +54,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     with lent_stack(ROOT) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(stack: Stack) -> Shop:
     return seed(stack.running, report=lambda line: None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def town(shop: Shop) -> Town:
     return Town(shop)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def staff(shop: Shop) -> Staff:
     return Staff(shop)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def carrier(shop: Shop) -> Carrier:
     return Carrier(shop.carrier_url)
 
@@ -85,7 +85,7 @@ def visitor(shop: Shop) -> Someone:
     return Someone(shop.url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def make_product(shop: Shop, staff: Staff) -> MakeProduct:
     """`make_product(stock=1)`: goods that no other test sells."""
 
@@ -115,7 +115,7 @@ def customer(town: Town) -> Customer:
     return town.customer()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def household(town: Town, staff: Staff, carrier: Carrier, make_product: MakeProduct) -> Household:
     """A customer of whom the shop holds everything that it can hold.
 
@@ -157,7 +157,7 @@ def settle(
     return ids
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def another_gateway(stack: Stack, shop: Shop) -> Iterator[SecondGateway]:
     with second_gateway(stack) as running:
         yield running

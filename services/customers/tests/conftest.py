@@ -155,12 +155,12 @@ class Door:
         return await self.ask("POST", "/v1/sessions/refresh", {"refresh_token": token})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sealing() -> Sealing:
     return Sealing()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def the_clock() -> Clock:
     return Clock()
 
@@ -171,7 +171,7 @@ def clock(the_clock: Clock) -> Iterator[Clock]:
     the_clock.ahead = timedelta()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def folder() -> Iterator[Path]:
     # A socket's path has about a hundred bytes; pytest's own folders may be longer.
     folder = Path(tempfile.mkdtemp(prefix="customers-"))
@@ -186,19 +186,19 @@ def _secret(folder: Path, name: str) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def gateway(folder: Path) -> AsyncIterator[GatewayStandIn]:
     standin = GatewayStandIn(_secret(folder, "outbound").read_text())
     async with serving(standin, folder / "gateway.sock", lifespan="off"):
         yield standin
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def urls(make_database: MakeDatabase) -> DatabaseUrls:
     return make_database("customers", apart=("reader",))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def settings(folder: Path, urls: DatabaseUrls, gateway: GatewayStandIn) -> Settings:
     return Settings(
         database_url=SecretStr(urls.runtime),
@@ -215,7 +215,7 @@ def settings(folder: Path, urls: DatabaseUrls, gateway: GatewayStandIn) -> Setti
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def door(
     *,
     settings: Settings,

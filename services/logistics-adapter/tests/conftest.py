@@ -155,7 +155,7 @@ async def gateway(place: Path) -> AsyncIterator[Gateway]:
     await server.lifespan.shutdown()  # a forced exit leaves it waiting for ever
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def database(make_database: MakeDatabase) -> DatabaseUrls:
     made = make_database("logistics")
     await migrate(made.owner, MIGRATIONS)

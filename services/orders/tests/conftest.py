@@ -15,14 +15,14 @@ from .standins import GatewayStandin, StripeStandin, served
 OpenShop = Callable[..., AbstractAsyncContextManager[Shop]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gateway() -> Iterator[tuple[GatewayStandin, str]]:
     standin = GatewayStandin()
     with served(standin) as url:
         yield standin, url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def shop(
     make_database: MakeDatabase,
     gateway: tuple[GatewayStandin, str],

@@ -34,7 +34,7 @@ class DatabaseUnavailable(Unavailable):
 class Database:
     """An engine and its pool, for as long as the process lives."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, application_name: str = "privity") -> None:
+    def __init__(self, url: str, *, pool_size: int = 8, application_name: str = "privity") -> None:
         self.engine = create_async_engine(
             url,
             pool_size=pool_size,

@@ -55,9 +55,7 @@ def _application(settings: Settings | None, clock: Clock) -> FastAPI:
 
 async def _open(app: FastAPI, settings: Settings, clock: Clock, stack: AsyncExitStack) -> None:
     await migrate(settings.migration_database_url.get_secret_value(), MIGRATIONS)
-    database = Database(
-        settings.database_url.get_secret_value(), pool_size=20, application_name=NAME
-    )
+    database = Database(settings.database_url.get_secret_value(), application_name=NAME)
     stack.push_async_callback(database.dispose)
     gateway = await stack.enter_async_context(
         GatewayClient(

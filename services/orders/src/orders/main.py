@@ -73,7 +73,7 @@ def _assemble(settings: Settings | None) -> FastAPI:
 async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> None:
     await migrate(settings.migration_database_url.get_secret_value(), MIGRATIONS)
     database = Database(
-        settings.database_url.get_secret_value(), pool_size=20, application_name="orders"
+        settings.database_url.get_secret_value(), pool_size=10, application_name="orders"
     )
     stack.push_async_callback(database.dispose)
     provider = await stack.enter_async_context(_provider(settings, database))

@@ -79,7 +79,7 @@ class Store:
         return {row["id"]: row["leaf"] for row in rows}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def faulty_database(make_database):
     urls = make_database("records", grants="insert_select", apart=("log",))
     asyncio.run(migrate(urls.owner, MIGRATIONS / "audit"))

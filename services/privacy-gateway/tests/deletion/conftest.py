@@ -83,14 +83,14 @@ class Town:
         return 1
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def journal_database(make_database):
     urls = make_database("journal", grants="insert_select")
     asyncio.run(migrate(urls.owner, MIGRATIONS / "journal"))
     return urls
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def receipt_key():
     key = ec.generate_private_key(ec.SECP256R1())
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

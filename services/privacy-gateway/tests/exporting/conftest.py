@@ -62,7 +62,7 @@ class SignedLog:
         return head.size
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def signed_database(make_database):
     urls = make_database("exported", grants="insert_select", apart=("log",))
     asyncio.run(migrate(urls.owner, MIGRATIONS / "audit"))

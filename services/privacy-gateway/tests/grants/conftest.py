@@ -6,6 +6,7 @@ import email
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -54,7 +55,7 @@ STAFF = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def databases(make_database):
     return {
         "": make_database("grants_gateway"),
@@ -64,7 +65,7 @@ def databases(make_database):
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gateway_database(make_database):
     """One that no gateway works with."""
     urls = make_database("grants_scratch")
@@ -72,7 +73,7 @@ def gateway_database(make_database):
     return urls
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def secrets_dir(tmp_path_factory, audit_identity):
     folder = tmp_path_factory.mktemp("gateway")
     key = ec.generate_private_key(ec.SECP256R1())
@@ -90,7 +91,7 @@ def secrets_dir(tmp_path_factory, audit_identity):
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def staff_file(secrets_dir):
     hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     path = secrets_dir / "staff.json"
@@ -161,7 +162,7 @@ def bearer(token):
     return {"Authorization": f"Bearer {token}"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def house():
     """The services behind all of these gateways."""
     async with Behind.opened(*SERVICES) as standing:
@@ -187,7 +188,7 @@ class MailSink:
         return [message for message in self.taken if opening_id in message["Message-ID"]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def mail_sink():
     sink = MailSink()
     server = await asyncio.get_running_loop().create_server(lambda: SMTP(sink), "127.0.0.1", 0)
@@ -196,51 +197,59 @@ async def mail_sink():
     server.close()
 
 
-@pytest.fixture(scope="session")
-async def new_gateway(databases, secrets_dir, staff_file, house, mail_sink):
-    """Starts one more process's worth of gateway; it stays for all tests."""
+@pytest.fixture(scope="package")
+def starting(databases, secrets_dir, staff_file, house, mail_sink):
+    """Starts one more process's worth of gateway, open for as long as the stack given."""
     urls = {
         f"{name}{kind}": getattr(of, role)
         for name, of in databases.items()
         for kind, role in (("database_url", "runtime"), ("migration_database_url", "owner"))
     }
+
+    async def start(stack, *, staff=STAFF, groups=MappingProxyType({}), **changes):
+        said = {
+            "secrets_dir": secrets_dir,
+            "spool_dir": secrets_dir / "spool",
+            "audit_log_behind_seconds": 100_000,  # nothing puts records in order here
+            "policy_dir": HERE / "policy",
+            "public_url": "http://gateway.example",
+            "services": {name: house.endpoint(name) for name in SERVICES},
+            "smtp_host": "127.0.0.1",
+            "smtp_port": mail_sink.port,
+            "smtp_require_tls": False,
+            "mail_sender": "shop@example.org",
+            "data_protection_mail": "privacy@shop.example",
+            "staff_file": staff_file(staff, dict(groups)),
+        }
+        app = create_app(Settings(**urls, **said | changes))
+        port = await listening(app, stack)
+        client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+        return Gateway(await stack.enter_async_context(client), app)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+async def new_gateway(starting):
+    """One more gateway, which stays for the tests of its file."""
     async with contextlib.AsyncExitStack() as stack:
-
-        async def start(*, staff=STAFF, groups=MappingProxyType({}), **changes):
-            said = {
-                "secrets_dir": secrets_dir,
-                "spool_dir": secrets_dir / "spool",
-                "audit_log_behind_seconds": 100_000,  # nothing puts records in order here
-                "policy_dir": HERE / "policy",
-                "public_url": "http://gateway.example",
-                "services": {name: house.endpoint(name) for name in SERVICES},
-                "smtp_host": "127.0.0.1",
-                "smtp_port": mail_sink.port,
-                "smtp_require_tls": False,
-                "mail_sender": "shop@example.org",
-                "data_protection_mail": "privacy@shop.example",
-                "staff_file": staff_file(staff, dict(groups)),
-            }
-            app = create_app(Settings(**urls, **said | changes))
-            port = await listening(app, stack)
-            client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)
-            return Gateway(await stack.enter_async_context(client), app)
-
-        yield start
+        yield partial(starting, stack)
 
 
-@pytest.fixture(scope="session")
-async def gateway(new_gateway):
-    return await new_gateway()
+@pytest.fixture(scope="package")
+async def gateway(starting):
+    async with contextlib.AsyncExitStack() as stack:
+        yield await starting(stack)
 
 
-@pytest.fixture(scope="session")
-async def other_gateway(new_gateway, gateway):
+@pytest.fixture(scope="package")
+async def other_gateway(starting, gateway):
     """A second process on the same databases."""
-    return await new_gateway()
+    async with contextlib.AsyncExitStack() as stack:
+        yield await starting(stack)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def sealing(databases, secrets_dir, gateway):
     """A vault beside the gateway's, with its keys: what a service holds sealed comes from here."""
     keys = DataKeys(databases["keys_"].runtime, KeyFile.read(secrets_dir / "key-encryption.json"))
@@ -249,7 +258,7 @@ async def sealing(databases, secrets_dir, gateway):
     await keys.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def as_customer(secrets_dir):
     """Headers of a customer who is signed in."""
     signer = TokenSigner(

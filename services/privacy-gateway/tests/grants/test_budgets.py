@@ -13,7 +13,7 @@ from .conftest import HERE
 FEW = {"base": 2, "factor": 0}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def strict(new_gateway, gateway, tmp_path_factory):
     """A gateway where nobody may see more than two customers a day."""
     folder = tmp_path_factory.mktemp("policy")

@@ -20,14 +20,14 @@ GROUPS = {
 KEY = RSAKey.generate_key(2048)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def issuer():
     async with Issuer().listening() as standing:
         standing.add("rsa", KEY)
         yield standing
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def company(new_gateway, gateway, issuer):
     """A gateway whose staff sign in at the company's provider."""
     return await new_gateway(

@@ -13,7 +13,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 PREFIXES = {"subject_id": "cus", "case_id": "cas", "order_id": "ord", "staff_id": "stf"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def published(gateway):
     return (await gateway.get("/openapi.json", {})).json()
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[4]
 FOLDER = ROOT / "services" / "privacy-gateway" / "policy"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def documents() -> dict[str, Any]:
     return {
         path.parent.name: json.loads(path.read_text())
@@ -27,7 +27,7 @@ def documents() -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def contracts(documents: dict[str, Any]) -> ContractsInForce:
     return ContractsInForce(Offer(documents), PolicyInForce(FOLDER))
 

@@ -12,7 +12,7 @@ from privacy_gateway.domain.tokens.revocation import Revocations, RevocationsUnk
 from privity_database import Database
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def new_pem():
     def make(curve=None):
         key = ec.generate_private_key(curve or ec.SECP256R1())
@@ -21,12 +21,12 @@ def new_pem():
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def key_pem(new_pem):
     return new_pem()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def signer(key_pem):
     return TokenSigner(key_pem, issuer="https://shop.example")
 

@@ -35,7 +35,7 @@ _AWAY = (
 class AddressReader:
     """Holds connections of its own, which only ever read one row at a time."""
 
-    def __init__(self, engine: AsyncEngine, *, connections: int = 8) -> None:
+    def __init__(self, engine: AsyncEngine, *, connections: int = 4) -> None:
         _, address = engine.dialect.create_connect_args(engine.url)
         self._pool = asyncpg.create_pool(
             **address,

@@ -29,7 +29,7 @@ _AWAY = (
 class Deliveries:
     """A few connections of its own: through the engine, a read costs twice as much."""
 
-    def __init__(self, database: Database, *, most: int = 8) -> None:
+    def __init__(self, database: Database, *, most: int = 4) -> None:
         engine = database.engine
         _, how = engine.dialect.create_connect_args(engine.url)
         # Our one statement leaves nothing behind in a connection that would need a reset.

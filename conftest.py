@@ -9,6 +9,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,18 @@ WORKERS, ENOUGH = 3, 250
 """Workers, and the connections that they may come to want together."""
 FIGURES = pytest.StashKey[list[str]]()
 MINTED = re.compile(r"_[0-9a-hjkmnp-tv-z]{26}")
+
+
+class Folder(pytest.Package):
+    """What its conftest.py makes for the package ends with its last test."""
+
+    def setup(self) -> None:
+        """There is no `__init__.py` that would have to be imported."""
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    shares = (path / "conftest.py").is_file()
+    return Folder.from_parent(parent, path=path) if shares else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

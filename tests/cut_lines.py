@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import random
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
+
+Connecting = Callable[[], Coroutine[None, None, tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 _SOCKET = ".s.PGSQL.5432"
 _READY = b"Z\0\0\0\5"
@@ -22,9 +24,11 @@ _LAST_WORDS = b"E" + (len(_FIELDS) + 4).to_bytes(4, "big") + _FIELDS
 class CutLines:
     """Each connection is good for so many bytes of answers, then it ends without a word."""
 
-    def __init__(self, folder: Path, target: Path, chance: random.Random, longest: int) -> None:
+    def __init__(
+        self, folder: Path, connect: Connecting, chance: random.Random, longest: int
+    ) -> None:
         self._folder = folder
-        self._target = target
+        self._connect = connect
         self._chance = chance
         self._longest = longest
         self._open: set[asyncio.Task[None]] = set()
@@ -37,7 +41,7 @@ class CutLines:
 
     def url(self, url: str) -> str:
         """The same database by this way."""
-        parsed = make_url(url)
+        parsed = make_url(url)._replace(host=None, port=None)
         query = dict(parsed.query) | {"host": str(self._folder)}
         return parsed.set(query=query).render_as_string(hide_password=False)
 
@@ -52,7 +56,7 @@ class CutLines:
                 task.cancel()
 
     async def _accept(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        far, forth = await asyncio.open_unix_connection(str(self._target))
+        far, forth = await self._connect()
         asking = asyncio.create_task(_carry(near, forth))
         answering = asyncio.create_task(self._carry_a_while(far, back))
         self._open |= {asking, answering}
@@ -88,12 +92,17 @@ async def _carry(near: asyncio.StreamReader, forth: asyncio.StreamWriter) -> Non
         forth.write(content)
 
 
+def _way_to(url: URL) -> Connecting:
+    host = url.query.get("host")
+    if isinstance(host, str):
+        return lambda: asyncio.open_unix_connection(str(Path(host) / _SOCKET))
+    return lambda: asyncio.open_connection(url.host, url.port or 5432)
+
+
 @contextlib.asynccontextmanager
 async def cut_lines(url: str, *, longest: int = 40_000, seed: int = 1) -> AsyncIterator[CutLines]:
-    """Before the server that `url` names by its socket."""
-    host = make_url(url).query["host"]
-    assert isinstance(host, str)
+    """Before the server that `url` names, by its socket or by its port."""
     with tempfile.TemporaryDirectory(prefix="privity-cut-") as folder:
-        lines = CutLines(Path(folder), Path(host) / _SOCKET, random.Random(seed), longest)
+        lines = CutLines(Path(folder), _way_to(make_url(url)), random.Random(seed), longest)
         async with lines.standing():
             yield lines

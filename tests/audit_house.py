@@ -79,7 +79,9 @@ class AuditHouse:
         ):
             self.secrets.ensure(name, kind)
         await self.reconnect()
-        keys = DataKeys(self._keys_url, KeyFile.read_or_create(self.folder / "keks.json"))
+        keks = KeyFile.read_or_create(self.folder / "keks.json")
+        # Nothing here is about keys that come late.
+        keys = DataKeys(self._keys_url, keks, deadline_seconds=10)
         await keys.start()
         self._stack.push_async_callback(keys.close)
         self._vault = Vault(keys, index_key=b"i" * 32, request_key=b"r" * 32)

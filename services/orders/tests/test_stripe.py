@@ -1,7 +1,7 @@
 """Paying through Stripe's API: what it says, what it fails to say, and what we make of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,29 @@ Standin = tuple[StripeStandin, dict[str, Any]]
 
 
 @pytest.fixture
-async def provider(stripe: Standin, tmp_path: Path) -> AsyncIterator[Stripe]:
+def opening(stripe: Standin, tmp_path: Path) -> Callable[[float], Stripe]:
+    """`opening(seconds)`: the adapter, which waits that long for an answer."""
     key = tmp_path / "key"
     key.write_text("sk_test_" + "s" * 40)
     key.chmod(0o600)
-    async with Stripe(
+    return lambda seconds: Stripe(
         url=stripe[1]["stripe_url"],
         key_file=key,
         return_url="https://shop.example/back",
-        timeout_seconds=0.5,
-    ) as provider:
+        timeout_seconds=seconds,
+    )
+
+
+@pytest.fixture
+async def provider(opening: Callable[[float], Stripe]) -> AsyncIterator[Stripe]:
+    async with opening(20) as provider:
+        yield provider
+
+
+@pytest.fixture
+async def impatient(opening: Callable[[float], Stripe]) -> AsyncIterator[Stripe]:
+    """For answers that never come."""
+    async with opening(1) as provider:
         yield provider
 
 
@@ -107,7 +120,7 @@ async def test_a_failed_challenge_is_a_declined_payment(provider: Stripe, stripe
     ],
 )
 async def test_a_payment_whose_answer_was_lost_is_taken_once_when_asked_again(
-    provider: Stripe, stripe: Standin, plan: dict[str, list[str]]
+    impatient: Stripe, stripe: Standin, plan: dict[str, list[str]]
 ) -> None:
     standin, charge = stripe[0], a_charge()
     standin.plan = plan
@@ -115,7 +128,7 @@ async def test_a_payment_whose_answer_was_lost_is_taken_once_when_asked_again(
 
     for _ in range(5):
         try:
-            attempt = await provider.charge(charge)
+            attempt = await impatient.charge(charge)
             break
         except OutcomeUnknown:
             unknown += 1
@@ -158,17 +171,17 @@ async def test_a_confirmation_that_never_happened_stays_unknown_and_can_be_relea
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_money_that_was_taken_goes_back_once(
-    provider: Stripe, stripe: Standin, *, known: bool
+    impatient: Stripe, stripe: Standin, *, known: bool
 ) -> None:
     charge = a_charge()
-    attempt = await provider.charge(charge)
+    attempt = await impatient.charge(charge)
     if known:
         charge = Charge(charge.payment_id, 1190, "EUR", charge.token, attempt.reference)
     stripe[0].plan = {"refund": ["hang"]}
 
     with pytest.raises(OutcomeUnknown):
-        await provider.release(charge)
-    outcomes = [await provider.release(charge) for _ in range(2)]
+        await impatient.release(charge)
+    outcomes = [await impatient.release(charge) for _ in range(2)]
 
     assert outcomes == [Outcome.REFUNDED, Outcome.REFUNDED]
     assert len(stripe[0].refunds) == 1

@@ -7,6 +7,8 @@ import orjson
 import pytest
 
 from privacy_gateway.clients.line import for_driver
+from privacy_gateway.domain import key_steps
+from privacy_gateway.domain.key_steps import KeySteps
 from privacy_gateway.domain.vault import rotations
 from privity_contracts import ids
 
@@ -156,3 +158,18 @@ async def test_a_step_whose_recorder_died_is_recorded_by_the_next(databases, tab
 
     await table.execute("DELETE FROM key_rotations WHERE kind = $1", kind)
     assert len(await leaves(databases, f"{kind}_begun")) == 1
+
+
+async def test_whatever_a_round_fails_with_there_is_a_next_one(databases, monkeypatch):
+    rounds = asyncio.Queue()
+
+    async def fails():
+        rounds.put_nowait(None)
+        raise KeyError("clauses")
+
+    steps = KeySteps(databases["keys_"].owner, audit=None, policy=None)
+    monkeypatch.setattr(key_steps, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(steps, "tell", fails)
+    async with asyncio.timeout(20), steps.following():
+        for _ in range(3):
+            await rounds.get()

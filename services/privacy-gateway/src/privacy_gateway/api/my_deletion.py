@@ -10,7 +10,7 @@ from privacy_gateway.api.strict_body import body_of
 from privacy_gateway.domain.audit.access import Access
 from privacy_gateway.domain.deletion import asking, confirming, correspondence
 from privacy_gateway.domain.deletion.asking import InProgress
-from privacy_gateway.domain.deletion.means import Means, known, own_access
+from privacy_gateway.domain.deletion.means import Means, deletion_access, known
 from privacy_gateway.domain.deletion.plan import plan
 from privacy_gateway.domain.retention.standing import standing
 from privacy_gateway.domain.tokens.caller import Caller
@@ -177,7 +177,7 @@ def _means(request: Request) -> Means:
 def _access(means: Means, subject: str, change: str, resource: str) -> Access:
     """What the customer did themselves."""
     return replace(
-        own_access(means, subject, change=change, resource=resource),
+        deletion_access(means, subject, change=change, resource=resource),
         kind="read" if change == "holdings_shown" else "change",
         actor=subject,
         actor_kind="customer",

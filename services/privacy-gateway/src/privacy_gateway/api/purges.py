@@ -11,7 +11,7 @@ from sqlalchemy import select
 from privacy_gateway.api import published
 from privacy_gateway.api.admission import Desk, admitted
 from privacy_gateway.domain.deletion import attesting
-from privacy_gateway.domain.deletion.means import Means, own_access
+from privacy_gateway.domain.deletion.means import Means, deletion_access
 from privacy_gateway.domain.disclosure import schemas, tracking
 from privacy_gateway.models import PurgeRequest
 from privity_contracts.ids import BODY
@@ -39,7 +39,7 @@ async def attest(recipient_id: str, request: Request) -> Response:
     said = attesting.read(untrusted_body)
     async with means.database.transaction() as tx:
         if await attesting.attest(tx, recipient_id, said, receipts=means.receipts, now=now):
-            access = own_access(means, None, change="purge_attested", resource=said.purge_id)
+            access = deletion_access(means, None, change="purge_attested", resource=said.purge_id)
             theirs = replace(
                 access,
                 kind="change",

@@ -5,17 +5,10 @@ from collections.abc import Collection, Sequence
 
 from pydantic import BaseModel
 
+from privacy_gateway.clients.own_requests import ask
 from privacy_gateway.clients.services import Services
-from privity_contracts import ids
 from privity_contracts.holdings import Drop, Dropped, Holding, Holdings, Person
 from privity_rest import Unavailable
-
-_HEADERS = {
-    "Privity-Caller": "service",
-    "Privity-Actor": "svc_privacy-gateway",
-    "Privity-Role": "service",
-    "Privity-Purpose": "service_operation",
-}
 
 
 class HoldingsUnknown(Unavailable):
@@ -47,13 +40,4 @@ class HoldingsOfAll:
         return sum(Dropped.model_validate_json(text).rows for text in answers)
 
     async def _post(self, service: str, path: str, asked: BaseModel) -> bytes:
-        answer = await self._services.send(
-            service,
-            "POST",
-            path,
-            headers={**_HEADERS, "Request-Id": ids.mint("req")},
-            body=asked.model_dump_json().encode(),
-        )
-        if answer.status != 200:
-            raise HoldingsUnknown(f"{service} answered {answer.status}")
-        return answer.body
+        return await ask(self._services, service, path, asked, otherwise=HoldingsUnknown)

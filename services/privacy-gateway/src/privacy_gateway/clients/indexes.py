@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
+from privacy_gateway.clients.own_requests import ask
 from privacy_gateway.clients.services import Services
-from privity_contracts import ids
 from privity_contracts.indexes import (
     MOST,
     Page,
@@ -18,13 +18,6 @@ from privity_contracts.indexes import (
     Standing,
 )
 from privity_rest import Unavailable
-
-_HEADERS = {
-    "Privity-Caller": "service",
-    "Privity-Actor": "svc_privacy-gateway",
-    "Privity-Role": "service",
-    "Privity-Purpose": "service_operation",
-}
 
 
 class IndexesUnknown(Unavailable):
@@ -68,14 +61,6 @@ class Indexes:
         )
 
     async def _post(self, service: str, path: str, asked: BaseModel) -> bytes:
-        answer = await self._services.send(
-            service,
-            "POST",
-            path,
-            headers={**_HEADERS, "Request-Id": ids.mint("req")},
-            body=asked.model_dump_json().encode(),
-            timeout_seconds=30,
+        return await ask(
+            self._services, service, path, asked, otherwise=IndexesUnknown, timeout_seconds=30
         )
-        if answer.status != 200:
-            raise IndexesUnknown(f"{service} answered {answer.status}")
-        return answer.body

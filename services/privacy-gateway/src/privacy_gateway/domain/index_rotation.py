@@ -23,6 +23,7 @@ from privacy_gateway.clients.line import for_driver
 from privacy_gateway.domain.audit.access import Access, FieldAccess
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.intake.normalise import index_form
+from privacy_gateway.domain.own_access import own_access
 from privacy_gateway.domain.policy import Policy
 from privacy_gateway.domain.vault import rings, rotations
 from privacy_gateway.domain.vault.data_keys import KeyDestroyed
@@ -184,20 +185,13 @@ async def _generation(connection: Any) -> int:
 
 
 def _access(each: Indexed, service: str, policy: Policy) -> Access:
-    category = each.value.category
-    return Access(
+    return own_access(
+        policy,
         kind="key",
-        subject=each.subject_id,
-        actor="svc_privacy-gateway",
-        actor_kind="service",
-        role="service",
         purpose="service_operation",
-        clauses=policy.clauses("service_operation"),
-        policy=policy.version,
-        policy_hash=policy.hash,
+        reason="index_made_anew",
+        subject=each.subject_id,
         service=service,
         scope=each.scope,
-        decision="allow",
-        fields=(FieldAccess(each.place, category, "look_up"),),
-        reason="index_made_anew",
+        fields=(FieldAccess(each.place, each.value.category, "look_up"),),
     )

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import structlog
 
-from privacy_gateway.clients.line import LineFailed, Lines
+from privacy_gateway.clients.line import Lines
 from privacy_gateway.domain.audit.access import Access
 from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.own_access import own_access
 from privacy_gateway.domain.policy import Policy
-from privity_rest import Unavailable
 
 EVERY_SECONDS: Final = 2.0
 _TAKE = """
@@ -62,7 +62,7 @@ class KeySteps:
             return 0
         taken.sort(key=lambda row: row["number"])
         policy = self._policy()
-        receipts = await self._audit.record([access(policy, **_named(row)) for row in taken])
+        receipts = await self._audit.record([_access(policy, row) for row in taken])
         await self._lines.fetch(
             _TOLD,
             [row["number"] for row in taken],
@@ -74,29 +74,16 @@ class KeySteps:
         while True:
             try:
                 await self.tell()
-            except (LineFailed, Unavailable) as exc:
+            except Exception as exc:  # noqa: BLE001  # the outermost loop: the steps are kept
                 _log.warning("key_steps_not_recorded", reason=type(exc).__name__)
             await asyncio.sleep(EVERY_SECONDS)
 
 
-def _named(row: Any) -> dict[str, Any]:
-    return {name: row[name] for name in ("kind", "step", "key_id")}
-
-
-def access(policy: Policy, *, kind: str, step: str, key_id: str | None) -> Access:
-    return Access(
+def _access(policy: Policy, row: Any) -> Access:
+    return own_access(
+        policy,
         kind="key",
-        subject=None,
-        actor="svc_privacy-gateway",
-        actor_kind="service",
-        role="service",
         purpose="key_management",
-        clauses=policy.clauses("key_management"),
-        policy=policy.version,
-        policy_hash=policy.hash,
-        service="privacy-gateway",
-        scope=None,
-        decision="allow",
-        resource=key_id,
-        reason=f"{kind}_{step}",
+        reason=f"{row['kind']}_{row['step']}",
+        resource=row["key_id"],
     )

@@ -12,6 +12,7 @@ from privacy_gateway.domain.deletion.journal import Journal
 from privacy_gateway.domain.deletion.plan import Known
 from privacy_gateway.domain.deletion.receipt import Receipts
 from privacy_gateway.domain.deletion.telling import Telling
+from privacy_gateway.domain.own_access import own_access
 from privacy_gateway.domain.policy import Policy
 from privacy_gateway.domain.policy.in_force import PolicyInForce
 from privacy_gateway.domain.retention import clocks, holds
@@ -62,22 +63,14 @@ async def known(means: Means, subject: str) -> Known:
     )
 
 
-def own_access(means: Means, subject: str | None, *, change: str, resource: str) -> Access:
+def deletion_access(means: Means, subject: str | None, *, change: str, resource: str) -> Access:
     """What the gateway itself did; `change` is a code."""
-    policy = means.policy
-    return Access(
+    return own_access(
+        means.policy,
         kind="key",
-        subject=subject,
-        actor="svc_privacy-gateway",
-        actor_kind="service",
-        role="service",
         purpose="deletion_oversight",
-        clauses=policy.clauses("deletion_oversight"),
-        policy=policy.version,
-        policy_hash=policy.hash,
-        service="privacy-gateway",
-        scope=None if subject is None else f"account/{subject}",
-        decision="allow",
-        resource=resource,
         reason=change,
+        subject=subject,
+        scope=None if subject is None else f"account/{subject}",
+        resource=resource,
     )

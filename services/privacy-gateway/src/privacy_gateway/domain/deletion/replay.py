@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 
 from privacy_gateway.domain.deletion.journal import JournalUnavailable
-from privacy_gateway.domain.deletion.means import Means, own_access
+from privacy_gateway.domain.deletion.means import Means, deletion_access
 from privacy_gateway.domain.vault.key_cache import Place
 from privacy_gateway.models import RetentionEnd
 from privity_database import Database
@@ -71,7 +71,7 @@ async def _returned(by: Means, tags: frozenset[bytes], *, now: datetime) -> int:
     people = alive | dropped
     if people:
         _log.warning("deletions_replayed", people=len(people))
-        access = own_access(by, None, change="deletions_replayed", resource="journal")
+        access = deletion_access(by, None, change="deletions_replayed", resource="journal")
         await by.audit.record([access])
     return len(people)
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from privacy_gateway.clients.mailboxes import MailboxUnknown
 from privacy_gateway.domain.deletion import asking, confirming, partners, receipt
-from privacy_gateway.domain.deletion.means import Means, known, own_access
+from privacy_gateway.domain.deletion.means import Means, deletion_access, known
 from privacy_gateway.domain.deletion.plan import Plan, plan
 from privacy_gateway.domain.disclosure.messages import MessageNotSent, MessageUnderWay
 from privacy_gateway.domain.retention import clocks
@@ -181,7 +181,7 @@ async def _searched(deletion: Deletion, by: Means) -> Rescan:
 async def _give_receipt(deletion: Deletion, by: Means, now: datetime) -> None:
     subject, decided = asking.subject_of(deletion), _plan(deletion)
     searched = await _searched(deletion, by)
-    access = own_access(by, subject, change="deletion_done", resource=deletion.id)
+    access = deletion_access(by, subject, change="deletion_done", resource=deletion.id)
     [recorded] = await by.audit.record([access])
     async with by.database.transaction() as tx:
         mine = await asking.find(tx, deletion.id, lock=True)

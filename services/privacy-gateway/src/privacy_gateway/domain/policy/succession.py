@@ -13,8 +13,9 @@ from pathlib import Path
 
 import structlog
 
-from privacy_gateway.domain.audit.access import Access, Decision
+from privacy_gateway.domain.audit.access import Decision
 from privacy_gateway.domain.audit.log import AuditLog
+from privacy_gateway.domain.own_access import own_access
 from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.policy.gap import PolicyGap
 from privacy_gateway.domain.policy.in_force import PolicyInForce
@@ -103,21 +104,14 @@ class Succession:
         self._announced = current
 
     async def _record(self, policy: Policy, reason: str, *, decision: Decision = "allow") -> None:
-        access = Access(
+        access = own_access(
+            policy,
             kind="policy",
-            subject=None,
-            actor="svc_privacy-gateway",
-            actor_kind="service",
-            role="service",
             purpose="none",
-            clauses=("C6.1", "C6.2"),
-            policy=policy.version,
-            policy_hash=policy.hash,
-            service="privacy-gateway",
-            scope=None,
-            resource=f"policy/{policy.version}",
-            decision=decision,
             reason=reason,
+            resource=f"policy/{policy.version}",
+            clauses=("C6.1", "C6.2"),
+            decision=decision,
         )
         await self._audit.record([access])
 

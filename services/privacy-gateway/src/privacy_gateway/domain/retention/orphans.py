@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from privacy_gateway.domain.deletion.means import Means, own_access
+from privacy_gateway.domain.deletion.means import Means, deletion_access
 from privacy_gateway.domain.retention import holds
 from privacy_gateway.domain.vault.key_cache import Place
 from privacy_gateway.models import Sweep
@@ -52,7 +52,7 @@ async def _destroy_of(by: Means, subject: str, places: Sequence[Place]) -> int:
     now = by.clock()
     await by.audit.record(
         [
-            own_access(by, subject, change="orphan_key_destroyed", resource=scope)
+            deletion_access(by, subject, change="orphan_key_destroyed", resource=scope)
             for scope in sorted({place.scope for place in orphans})
         ]
     )

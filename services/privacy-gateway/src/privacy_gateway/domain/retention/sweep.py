@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from privacy_gateway.domain.deletion import partners
-from privacy_gateway.domain.deletion.means import Means, own_access
+from privacy_gateway.domain.deletion.means import Means, deletion_access
 from privacy_gateway.domain.retention import clocks
 from privacy_gateway.domain.retention import orphans as orphan_keys
 from privacy_gateway.domain.retention.dueness import DueClass, due
@@ -79,7 +79,7 @@ async def sweep(by: Means) -> str:
     )
     async with by.database.transaction() as tx:
         tx.add(report)
-    await by.audit.record([own_access(by, None, change="retention_swept", resource=report.id)])
+    await by.audit.record([deletion_access(by, None, change="retention_swept", resource=report.id)])
     if failed:
         raise RetryLater("not_everything_went")
     return report.id
@@ -95,7 +95,7 @@ def _by_scope(found: Collection[DueClass]) -> dict[str, list[DueClass]]:
 async def _end(by: Means, scope: str, classes: list[DueClass]) -> None:
     now, subject = by.clock(), classes[0].subject_id
     places = [Place(subject, scope, each.retention_class) for each in classes]
-    access = own_access(by, subject, change="retention_ended", resource=scope)
+    access = deletion_access(by, subject, change="retention_ended", resource=scope)
     await by.audit.record([access])
     await by.journal.append(places, now=now)
     for place in places:

@@ -30,7 +30,7 @@ class Behaviour(BaseModel):
     times: Annotated[int, Field(ge=1)] | None = None
 
 
-@dataclass(slots=True)
+@dataclass  # without slots: aiosmtpd looks at every member there is
 class Post:
     messages: list[dict[str, Any]] = field(default_factory=list)
     behaviour: Behaviour = field(default_factory=Behaviour)

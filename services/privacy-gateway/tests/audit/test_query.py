@@ -212,7 +212,7 @@ async def test_records_of_other_months_are_found_too(
         [customer, clerk],
     )
     await owner.close()
-    keys = DataKeys(keys_database.runtime, key_file)
+    keys = DataKeys(keys_database.runtime, key_file, deadline_seconds=10)
     await keys.start()
     records = Records(
         audit_database.runtime, Vault(keys, index_key=b"i" * 32, request_key=b"r" * 32)

@@ -25,7 +25,10 @@ def unpacked(database, state_of, tmp_path):
         export = await state_of(export_id)
         content = b"".join([part async for part in files.archive(database, export)])
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            archive.extractall(tmp_path, filter="data")
+            for member in archive:
+                path = tmp_path / member.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(archive.extractfile(member).read())
         return tmp_path / export_id
 
     return unpack

@@ -252,7 +252,11 @@ async def other_gateway(starting, gateway):
 @pytest.fixture(scope="package")
 async def sealing(databases, secrets_dir, gateway):
     """A vault beside the gateway's, with its keys: what a service holds sealed comes from here."""
-    keys = DataKeys(databases["keys_"].runtime, KeyFile.read(secrets_dir / "key-encryption.json"))
+    keys = DataKeys(
+        databases["keys_"].runtime,
+        KeyFile.read(secrets_dir / "key-encryption.json"),
+        deadline_seconds=10,
+    )
     await keys.start()
     yield Vault(keys, index_key=b"\x11" * 32, request_key=b"\x22" * 32)
     await keys.close()

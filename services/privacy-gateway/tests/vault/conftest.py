@@ -29,7 +29,7 @@ async def new_process(keys_database, key_file):
     made = []
 
     async def make(**changes):
-        keys = DataKeys(keys_database.runtime, key_file, **changes)
+        keys = DataKeys(keys_database.runtime, key_file, **{"deadline_seconds": 10} | changes)
         await keys.start()
         made.append(keys)
         return keys

@@ -25,7 +25,7 @@ async def test_two_keys_that_count_give_two_forms(keys):
 
 
 async def test_who_was_away_asks_which_keys_count_before_it_makes_an_index(keys_database, key_file):
-    keys = DataKeys(keys_database.runtime, key_file)
+    keys = DataKeys(keys_database.runtime, key_file, deadline_seconds=10)
     vault = Vault(keys, index_key=b"i" * 32, request_key=b"r" * 32)
     await keys.start()
     keys._cache.leased_until = float("-inf")

@@ -165,7 +165,9 @@ async def test_another_key_file_opens_nothing_and_calls_nothing_deleted(
     keys_database, tmp_path, keys, place
 ):
     [made] = await keys.for_sealing([place])
-    stranger = DataKeys(keys_database.runtime, KeyFile.read_or_create(tmp_path / "keks.json"))
+    stranger = DataKeys(
+        keys_database.runtime, KeyFile.read_or_create(tmp_path / "keks.json"), deadline_seconds=10
+    )
     await stranger.start()
 
     await stranger.load([made.key_id])

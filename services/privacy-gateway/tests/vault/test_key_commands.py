@@ -56,7 +56,7 @@ async def held(apart, tmp_path):
     rings.use(
         "token_signing", lambda keys: taken.append([key.material for key in keys]), seed=b"first"
     )
-    keys = DataKeys(apart["keys"].runtime, keks, rings=rings)
+    keys = DataKeys(apart["keys"].runtime, keks, rings=rings, deadline_seconds=10)
     await keys.start()
     person = ids.mint("cus")
     made = await keys.for_sealing([Place(person, f"order/{n}", "delivery") for n in range(30)])

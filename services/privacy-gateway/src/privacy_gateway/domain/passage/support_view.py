@@ -120,7 +120,10 @@ class SupportView:
                     part.name: together.create_task(self._one(part, reading.of(part, known), known))
                     for part in parts
                 }
-        except* Refusal as refusals:
+        except BaseExceptionGroup as failures:
+            refusals, bugs = failures.split(Refusal)
+            if refusals is None or bugs is not None:
+                raise
             raise _first(refusals) from None
         return {name: task.result() for name, task in tasks.items()}
 

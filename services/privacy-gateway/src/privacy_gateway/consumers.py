@@ -70,7 +70,10 @@ def handlers(means: Means) -> Mapping[str, Handler]:
         await sweeping.sweep(means)
 
     async def write(job: Job) -> None:
-        await correspondence.write(job.payload["deletion_id"], job.payload["letter"], by=means)
+        told = job.payload
+        await correspondence.write(
+            told["deletion_id"], told["letter"], by=means, subject_id=told.get("subject_id")
+        )
 
     return {
         asking.RUN: delete,

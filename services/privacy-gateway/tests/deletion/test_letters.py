@@ -3,12 +3,14 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
-from privacy_gateway.domain.deletion import asking, correspondence
+from privacy_gateway.consumers import handlers
+from privacy_gateway.domain.deletion import asking, correspondence, telling
 from privacy_gateway.domain.deletion.run import PATIENCE, run
-from privity_jobs import RetryLater
+from privity_jobs import Job, RetryLater
 
 from .conftest import all_of
 from .test_run import receipt, state, wish
@@ -70,11 +72,64 @@ async def test_what_is_undone_is_not_announced(means, a_person, mail_sink):
     person = await a_person()
     deletion = await wish(means, person)
     async with means.database.transaction() as tx:
-        asking.undo(await asking.of(tx, person.id, lock=True), now=means.clock())
+        await asking.undo(tx, await asking.of(tx, person.id, lock=True), now=means.clock())
 
     await correspondence.write(deletion, "asked", by=means)
 
     assert mail_sink.taken == []
+
+
+async def test_who_was_told_that_it_comes_is_told_that_it_does_not(means, a_person, mail_sink):
+    """Also when staff had asked for it, and once; nobody else learns whose it was."""
+    theirs, by_staff = await a_person(), await a_person()
+    for person, declined in ((theirs, False), (by_staff, True)):
+        deletion = await wish(means, person, by="stf_d" if declined else None)
+        for _ in range(2):
+            async with means.database.transaction() as tx:
+                found = await asking.find(tx, deletion, lock=True)
+                await asking.undo(tx, found, now=means.clock(), declined=declined)
+        await written(means, deletion)
+        await written(means, deletion)
+
+    sent = letters(mail_sink, "Your data stays")
+    assert len(sent) == 2
+    assert "choose another password" in sent[0].get_content().replace("\n", " ")
+    assert "Ada" not in sent[0].get_content()
+
+
+async def test_who_was_told_nothing_is_told_nothing_when_it_is_declined(means, a_person, mail_sink):
+    await wish(means, await a_person(), by="stf_c")
+    proposed = await wish(means, await a_person(), by="stf_c")
+    async with means.database.transaction() as tx:
+        found = await asking.find(tx, proposed, lock=True)
+        await asking.undo(tx, found, now=means.clock(), declined=True)
+
+    assert await jobs(means, proposed) == []
+
+
+async def test_who_is_gone_by_then_is_written_to_no_more(means, a_person, mail_sink):
+    person = await a_person()
+    first = await wish(means, person)
+    async with means.database.transaction() as tx:
+        await asking.undo(tx, await asking.find(tx, first, lock=True), now=means.clock())
+    await run(await wish(means, person), by=means)
+
+    await written(means, first)
+
+    assert letters(mail_sink, "Your data stays") == []
+
+
+async def written(means, deletion):
+    """Its letters' jobs, run as the worker runs them."""
+    write = handlers(means)[telling.LETTER]
+    rows = await all_of(
+        means,
+        "SELECT payload FROM jobs WHERE kind = 'deletion_letter'"
+        " AND payload->>'deletion_id' = :id AND payload->>'letter' = 'undone'",
+        id=deletion,
+    )
+    assert len(rows) == 1
+    await write(Job(1, telling.LETTER, telling.LETTER, rows[0][0], 1, uuid4()))
 
 
 async def test_the_last_letter_is_sent_before_the_first_key_goes(means, a_person, mail_sink):

@@ -10,6 +10,7 @@ from privacy_gateway.domain.deletion.journal import Journal, JournalUnavailable
 from privacy_gateway.domain.deletion.replay import replay
 from privacy_gateway.domain.deletion.run import run
 from privacy_gateway.domain.vault.data_keys import KeyDestroyed
+from privacy_gateway.domain.vault.key_cache import Place
 from privity_database import Database
 
 from .conftest import all_of
@@ -80,6 +81,19 @@ async def test_who_was_not_deleted_stays(means, restored, a_person, opens, keys_
     await replay(means, keys_store, now=means.clock())
 
     assert await opens(other) == 6
+
+
+async def test_a_class_that_no_policy_names_any_more_stays_deleted(
+    means, restored, vault, keys_store
+):
+    place = Place(restored.id, restored.account, "of_former_times")
+    await vault.keys.for_sealing([place])
+    await means.journal.append([place], now=means.clock())
+
+    await replay(means, keys_store, now=means.clock())
+
+    gone = {entry.place: entry.destroyed_at for entry in await means.inventory.of(restored.id)}
+    assert gone[place] is not None
 
 
 async def test_interrupted_it_begins_again(means, restored, opens, town, keys_store):

@@ -152,7 +152,7 @@ async def test_undone_in_time_nothing_happens_and_afterwards_it_is_too_late(mean
     person, other = await a_person(), await a_person()
     deletion, late = await wish(means, person), await wish(means, other)
     async with means.database.transaction() as tx:
-        asking.undo(await asking.of(tx, person.id, lock=True), now=means.clock())
+        await asking.undo(tx, await asking.of(tx, person.id, lock=True), now=means.clock())
 
     await run(deletion, by=means)
     await run(late, by=means)
@@ -162,7 +162,7 @@ async def test_undone_in_time_nothing_happens_and_afterwards_it_is_too_late(mean
         with pytest.raises(asking.DeletionNotFound):
             await asking.of(tx, other.id)
         with pytest.raises(asking.TooLateToUndo):
-            asking.undo(await asking.find(tx, late), now=means.clock())
+            await asking.undo(tx, await asking.find(tx, late), now=means.clock())
 
 
 class Died(BaseException):

@@ -93,7 +93,7 @@ async def decline(desk: Overseeing, deletion_id: DeletionId) -> dict[str, Any]:
         deletion = await asking.find(tx, deletion_id, lock=True)
         if deletion.asked_by is None:
             raise asking.SecondPersonNeeded("its customer asked for it")
-        asking.undo(deletion, now=desk.now, declined=True)
+        await asking.undo(tx, deletion, now=desk.now, declined=True)
         await desk.record("deletion_declined", resource=deletion_id)
         return shown(deletion)
 

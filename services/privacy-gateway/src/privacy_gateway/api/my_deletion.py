@@ -135,7 +135,7 @@ async def undo(request: Request) -> dict[str, Any]:
     means, subject = _means(request), _subject(request)
     async with means.database.transaction() as tx:
         deletion = await asking.of(tx, subject, lock=True)
-        asking.undo(deletion, now=means.clock())
+        await asking.undo(tx, deletion, now=means.clock())
         access = _access(means, subject, "deletion_undone", deletion.id)
         await means.audit.record([access])
         return shown(deletion)

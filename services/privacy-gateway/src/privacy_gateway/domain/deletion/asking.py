@@ -137,12 +137,21 @@ async def page(tx: AsyncSession, *, after: str | None, limit: int) -> Sequence[D
     return (await tx.scalars(query)).all()
 
 
-def undo(deletion: Deletion, *, now: datetime, declined: bool = False) -> None:
-    """The row is locked. Raises TooLateToUndo."""
+async def undo(
+    tx: AsyncSession, deletion: Deletion, *, now: datetime, declined: bool = False
+) -> None:
+    """The row is locked. Who was told that it was coming is told that it is not.
+
+    Raises TooLateToUndo.
+    """
     if deletion.state in {"undone", "declined"}:
         return
     if deletion.state not in {"proposed", "waiting"}:
         raise TooLateToUndo(deletion.id)
+    if deletion.state == "waiting":
+        # The row names nobody from here on, so the job does, until the letter is written.
+        told = {"deletion_id": deletion.id, "letter": "undone", "subject_id": deletion.subject_id}
+        await enqueue(tx, LETTER, told, key=f"{deletion.id}-undone")
     deletion.state = "declined" if declined else "undone"
     _forget(deletion, now=now)
 

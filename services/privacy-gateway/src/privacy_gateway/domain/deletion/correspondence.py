@@ -11,9 +11,14 @@ CODES = "deletion codes"
 _log = structlog.get_logger("privity.deletion")
 
 
-async def write(deletion_id: str, letter: str, *, by: Means) -> None:
-    """Nothing when it is undone by now, or has begun. Raises Unavailable."""
+async def write(deletion_id: str, letter: str, *, by: Means, subject_id: str | None = None) -> None:
+    """Nothing when it is undone by now, or has begun; that it is undone is said in any case. One
+    that is undone names nobody: `subject_id` does. Raises Unavailable."""
     now = by.clock()
+    if subject_id is not None:
+        outcome = await by.telling.undone(deletion_id, subject_id, now=now)
+        _log.info("deletion_letter", deletion=deletion_id, letter=letter, outcome=outcome)
+        return
     async with by.database.transaction() as tx:
         deletion = await asking.find(tx, deletion_id)
         if deletion.state not in {"proposed", "waiting"}:

@@ -55,7 +55,9 @@ async def _returned(by: Means, tags: frozenset[bytes], *, now: datetime) -> int:
     classes = list(by.policy.file.retention)
     async for entries in by.inventory.everything():
         scopes = {(entry.place.subject, entry.place.scope) for entry in entries}
-        places = [Place(*scope, each) for scope in scopes for each in classes]
+        places = {Place(*scope, each) for scope in scopes for each in classes}
+        # A class that no policy names any more was deleted all the same.
+        places |= {entry.place for entry in entries}
         deleted = set(by.journal.deleted(places, tags))
         for place in deleted:
             gone[place.subject, place.scope].add(place.retention_class)

@@ -5,6 +5,7 @@ pseudonyms in the log go last, because the log has to say first that the person 
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from privacy_gateway.clients.mailboxes import MailboxUnknown
 from privacy_gateway.domain.deletion import asking, confirming, partners, receipt
 from privacy_gateway.domain.deletion.means import Means, deletion_access, known
-from privacy_gateway.domain.deletion.plan import Plan, plan
+from privacy_gateway.domain.deletion.plan import Known, Plan, plan
 from privacy_gateway.domain.disclosure.messages import MessageNotSent, MessageUnderWay
-from privacy_gateway.domain.retention import clocks
+from privacy_gateway.domain.retention import clocks, holds, terms
 from privacy_gateway.domain.vault.data_keys import AUDIT_TAG
 from privacy_gateway.domain.vault.key_cache import Place
 from privacy_gateway.domain.vault.rescan import Rescan, rescan
@@ -54,19 +55,18 @@ def _after(done: str | None) -> tuple[str, "Step"]:
 
 
 async def _decide(deletion: Deletion, by: Means, now: datetime) -> None:
-    """What goes. From here on it cannot be undone."""
+    """What goes, as far as it is known. From here on it cannot be undone."""
     subject = asking.subject_of(deletion)
     held = await known(by, subject)
     decided = plan(held, by.policy.file, now=now)
     if decided.in_progress and deletion.orders_in_progress == "refuse":
         raise RetryLater("orders_in_progress", seconds=LOOK_AGAIN.total_seconds())
-    sealed = sorted({token for holding in held.holdings for token in holding.sealed})
     async with by.database.transaction() as tx:
         mine = await asking.find(tx, deletion.id, lock=True)
         if mine.state != "waiting":
             return  # undone at the last moment
         mine.state, mine.step = "running", "decided"
-        mine.plan, mine.sealed = decided.model_dump(mode="json"), sealed
+        mine.plan, mine.sealed = decided.model_dump(mode="json"), sorted(_sealed(held))
 
 
 async def _sign_out(deletion: Deletion, by: Means, now: datetime) -> None:
@@ -86,6 +86,28 @@ async def _tell_customer(deletion: Deletion, by: Means, now: datetime) -> None:
     async with by.database.transaction() as tx:
         mine = await asking.find(tx, deletion.id, lock=True)
         mine.letter, mine.step = outcome, "customer_told"
+
+
+async def _settle(deletion: Deletion, by: Means, now: datetime) -> None:
+    """What goes, for good: hours may have passed with a mail server that was away, and a request
+    may have been under way while the person was signed out. What they ordered at the last moment is
+    left until it has ended; a hold that was placed since keeps what it covers, and later ones are
+    refused."""
+    subject = asking.subject_of(deletion)
+    held = await known(by, subject)
+    async with by.database.transaction() as tx:
+        mine = await asking.find(tx, deletion.id, lock=True)
+        if mine.step != "customer_told":
+            return  # another worker is further
+        standing = await holds.standing(tx, [subject])
+        decided = plan(replace(held, holds=standing), by.policy.file, now=now)
+        mine.plan = decided.model_dump(mode="json")
+        mine.sealed = sorted({*(mine.sealed or ()), *_sealed(held)})
+        mine.step = holds.SETTLED
+
+
+def _sealed(held: Known) -> set[str]:
+    return {token for holding in held.holdings for token in holding.sealed}
 
 
 async def _write_down(deletion: Deletion, by: Means, now: datetime) -> None:
@@ -115,9 +137,19 @@ async def _drop_rows(deletion: Deletion, by: Means, now: datetime) -> None:
     subject, decided = asking.subject_of(deletion), _plan(deletion)
     for scope, classes in decided.scopes().items():
         await by.holdings.drop(subject, scope, classes)
+    known_of = {part.scope for part in (*decided.go, *decided.stay)} | set(decided.in_progress)
+    for holding in await by.holdings.of(subject):
+        if holding.scope not in known_of:
+            # It came in after it was settled; its keys went with the others.
+            await by.holdings.drop(subject, holding.scope, _on_request(by, holding.scope))
     async with by.database.transaction() as tx:
         await _remember(tx, deletion, decided, now=now)
         (await asking.find(tx, deletion.id)).step = "rows_dropped"
+
+
+def _on_request(by: Means, scope: str) -> list[str]:
+    file = by.policy.file
+    return [name for name in file.retention if not terms.kept_on_request(file, name, scope=scope)]
 
 
 async def _remember(tx: AsyncSession, deletion: Deletion, decided: Plan, *, now: datetime) -> None:
@@ -230,6 +262,7 @@ STEPS: Final[dict[str, Step]] = {
     "decided": _decide,
     "signed_out": _sign_out,
     "customer_told": _tell_customer,
+    "settled": _settle,
     "written_down": _write_down,
     "keys_destroyed": _destroy_keys,
     "rows_dropped": _drop_rows,

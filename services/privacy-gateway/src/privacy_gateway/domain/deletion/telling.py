@@ -1,5 +1,6 @@
 """Telling the person by mail: that their deletion was asked for and until when it can be undone,
-the code that confirms one at once, and that it begins; the last one before their key goes.
+the code that confirms one at once, that it was undone, or that it begins: the last one before
+their key goes.
 
 Each letter has an id that follows from what it is about, so that it is sent once.
 """
@@ -30,34 +31,38 @@ class Telling:
 
     async def asked(self, deletion: Deletion, *, now: datetime) -> str:
         until = deletion.runs_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return await self._write("deletion_asked", deletion, {"until": until}, now=now)
+        return await self._write("deletion_asked", *_about(deletion), {"until": until}, now=now)
 
     async def begun(self, deletion: Deletion, *, now: datetime) -> str:
-        return await self._write("deletion_begun", deletion, {"number": deletion.id}, now=now)
+        facts = {"number": deletion.id}
+        return await self._write("deletion_begun", *_about(deletion), facts, now=now)
 
     async def code(self, deletion: Deletion, code: str, *, mark: str, now: datetime) -> str:
         """`mark` is another one for another code."""
-        return await self._write("deletion_code", deletion, {"code": code}, mark, now=now)
+        facts = {"code": code}
+        return await self._write("deletion_code", *_about(deletion), facts, mark, now=now)
+
+    async def undone(self, deletion_id: str, subject: str, *, now: datetime) -> str:
+        return await self._write("deletion_undone", deletion_id, subject, {}, now=now)
 
     async def _write(
         self,
         template: OwnTemplateName,
-        deletion: Deletion,
+        deletion_id: str,
+        subject: str,
         facts: Mapping[str, str],
         mark: str = "",
         *,
         now: datetime,
     ) -> str:
         """What became of it. Raises Unavailable."""
-        subject = deletion.subject_id
-        assert subject is not None  # noqa: S101  # it is under way
         letters.check(letters.of(template), facts)
         email = await self._mailboxes.of(subject)
         if email is None:
             return NO_MAILBOX
         async with self._means.database.transaction() as tx:
             recipient_id = await messages.mail_recipient(tx, self._mail)
-        message_id = self._means.vault.deterministic_id("msg", template, deletion.id, mark)
+        message_id = self._means.vault.deterministic_id("msg", template, deletion_id, mark)
         matter = Matter(
             caller=caller.service("privacy-gateway"),
             request_id=ids.mint("req"),
@@ -70,3 +75,8 @@ class Telling:
             id=message_id, template=template, subject_id=subject, email=email, facts=facts
         )
         return await messages.send(request, matter, by=self._means, mail=self._mail, now=now)
+
+
+def _about(deletion: Deletion) -> tuple[str, str]:
+    assert deletion.subject_id is not None  # noqa: S101  # it is under way
+    return deletion.id, deletion.subject_id

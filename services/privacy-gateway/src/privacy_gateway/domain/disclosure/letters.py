@@ -17,7 +17,7 @@ from privity_contracts.ids import BODY
 
 TemplateName = Literal["confirm_registration", "already_registered", "confirm_email_change"]
 """What services may send."""
-OwnTemplateName = Literal["deletion_asked", "deletion_code", "deletion_begun"]
+OwnTemplateName = Literal["deletion_asked", "deletion_code", "deletion_undone", "deletion_begun"]
 """What the gateway itself writes; no service can."""
 
 # Fact → its category and what it may look like.
@@ -151,6 +151,21 @@ that, enter this code within a quarter of an hour:
 
 If it was not you, give this code to nobody. Please sign in, take the request
 back and choose another password.
+
+{shop}
+""",
+    ),
+    "deletion_undone": Template(
+        subject="Your data stays",
+        text="""\
+Hello,
+
+you were told that your account at {shop} and your data with it would be
+deleted. That was taken back: nothing is deleted, and your account stays as it
+was. You can ask for it again at any time.
+
+If it was not you, somebody else may be signed in to your account: please
+choose another password, and ask again.
 
 {shop}
 """,

@@ -2,20 +2,30 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from privacy_gateway.models import LegalHold
+from privacy_gateway.models import Deletion, LegalHold
 from privity_contracts import ids
-from privity_rest import NotFound
+from privity_rest import Conflict, NotFound
 
 Reason = Literal["litigation", "authority_order", "payment_dispute", "audit"]
 
 
+SETTLED: Final = "settled"
+"""The step of a deletion from which on it is too late to keep anything back."""
+_BEFORE: Final = frozenset({None, "decided", "signed_out", "customer_told"})
+
+
 class HoldNotFound(NotFound):
     code = "hold_not_found"
+
+
+class TooLateToHold(Conflict):
+    code = "too_late_to_hold"
+    title = "This person's keys are being destroyed already"
 
 
 async def place(
@@ -27,6 +37,11 @@ async def place(
     by: str,
     now: datetime,
 ) -> LegalHold:
+    """Raises TooLateToHold: a hold that stands has kept what it covers."""
+    under_way = select(Deletion).where(Deletion.subject_id == subject_id).with_for_update()
+    deletion = await tx.scalar(under_way)
+    if deletion is not None and deletion.step not in _BEFORE:
+        raise TooLateToHold(deletion.id)
     hold = LegalHold(
         id=ids.mint("hld"),
         subject_id=subject_id,

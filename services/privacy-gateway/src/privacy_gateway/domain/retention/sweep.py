@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from privacy_gateway.domain.deletion import partners
 from privacy_gateway.domain.deletion.means import Means, deletion_access
-from privacy_gateway.domain.retention import clocks
+from privacy_gateway.domain.retention import clocks, holds
 from privacy_gateway.domain.retention import orphans as orphan_keys
 from privacy_gateway.domain.retention.dueness import DueClass, due
 from privacy_gateway.domain.vault.key_cache import Place
@@ -54,6 +54,9 @@ async def sweep(by: Means) -> str:
         for scope, classes in waiting.items():
             tried.add(scope)
             try:
+                if await _is_held(by, scope, classes[0].subject_id):
+                    held.update((each.scope, each.retention_class) for each in classes)
+                    continue
                 await _end(by, scope, classes)
             except Unavailable as exc:
                 _log.warning("not_swept", reason=exc.code)
@@ -90,6 +93,12 @@ def _by_scope(found: Collection[DueClass]) -> dict[str, list[DueClass]]:
     for each in found:
         by_scope[each.scope].append(each)
     return by_scope
+
+
+async def _is_held(by: Means, scope: str, subject: str) -> bool:
+    """A night is long: somebody may have placed a hold since it was looked what is due."""
+    async with by.database.transaction() as tx:
+        return holds.covering(await holds.standing(tx, [subject]), subject, scope) is not None
 
 
 async def _end(by: Means, scope: str, classes: list[DueClass]) -> None:

@@ -9,7 +9,14 @@ from datetime import datetime
 from typing import Final
 
 from privacy_gateway.domain.budget import volume
-from privacy_gateway.domain.deletion import asking, correspondence, partners, run, telling
+from privacy_gateway.domain.deletion import (
+    asking,
+    correspondence,
+    partners,
+    run,
+    supervision,
+    telling,
+)
 from privacy_gateway.domain.deletion.means import Means
 from privacy_gateway.domain.retention import clocks
 from privacy_gateway.domain.retention import sweep as sweeping
@@ -50,6 +57,8 @@ async def receive(event: Event, *, means: Means, now: datetime) -> None:
         if event.type == "order.packed":
             await volume.count(tx, event, now=now)
         await clocks.hear(tx, event, file=means.policy.file, vault=means.vault)
+        if partners.ENDED in clocks.named_by(event, means.policy.file):
+            await partners.ask_ended(tx, [event.data.get("order_id", "")], now=now)
 
 
 def handlers(means: Means) -> Mapping[str, Handler]:
@@ -67,6 +76,7 @@ def handlers(means: Means) -> Mapping[str, Handler]:
     async def sweep(job: Job) -> None:
         async with means.database.transaction() as tx:
             await sweeping.schedule(tx, now=means.clock())
+        await supervision.look(means)
         await sweeping.sweep(means)
 
     async def write(job: Job) -> None:

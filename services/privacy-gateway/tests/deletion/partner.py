@@ -79,8 +79,8 @@ class Partner:
                 )
             )
 
-    async def was_given(self, means, order):
-        """A delivery of this order."""
+    async def was_given(self, means, order, *, outcome="delivered", left=True):
+        """A delivery of this order. `left`: something of it was on its way to the partner."""
         now = means.clock()
         delivery = Delivery(
             id=ids.mint("dlv"),
@@ -88,9 +88,10 @@ class Partner:
             order_id=order.removeprefix("order/"),
             shipment_id=ids.mint("shp"),
             attempts=1,
-            outcome="delivered",
+            outcome=outcome,
             first_attempt_at=now,
             last_attempt_at=now,
+            left_at=now if left else None,
         )
         async with means.database.transaction() as tx:
             tx.add(delivery)

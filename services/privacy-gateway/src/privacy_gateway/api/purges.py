@@ -90,5 +90,6 @@ def _shown(request: PurgeRequest, *, now: datetime) -> dict[str, Any]:
         "reminded_at": request.reminded_at,
         "attested_at": request.attested_at,
         "purged_at": request.purged_at,
+        "suspended_at": request.suspended_at,
         "overdue": request.attested_at is None and request.purge_by < now,
     }

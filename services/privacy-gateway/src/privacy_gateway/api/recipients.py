@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from privacy_gateway.api import recipient_forms as forms
 from privacy_gateway.api.strict_body import body_of
 from privacy_gateway.clients.endpoints import AllowedAddresses
+from privacy_gateway.domain.deletion import partners
 from privacy_gateway.domain.disclosure.record import Means
 from privacy_gateway.domain.recipients import agreements, changes, registry, webhook_secrets
 from privacy_gateway.domain.recipients.changes import Change
@@ -166,6 +167,7 @@ async def set_endpoint(
     await register.record(recipient_id, "endpoint_changed")
     async with register.means.database.transaction() as tx:
         await registry.set_endpoint(tx, recipient_id, body.endpoint)
+        await partners.tell_again(tx, recipient_id)
     return await register.shown(recipient_id)
 
 

@@ -89,7 +89,8 @@ class PurgeRequest(Base):
     )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
-    deletion_id: Mapped[str] = mapped_column(Text, index=True)
+    # Nothing where the parcel has arrived and nobody was deleted.
+    deletion_id: Mapped[str | None] = mapped_column(Text, index=True)
     recipient_id: Mapped[str] = mapped_column(ForeignKey(Recipient.id))
     delivery_id: Mapped[str] = mapped_column(Text)
     shipment_id: Mapped[str] = mapped_column(Text)
@@ -102,6 +103,8 @@ class PurgeRequest(Base):
     attested_at: Mapped[datetime | None] = mapped_column(Moment)
     purged_at: Mapped[datetime | None] = mapped_column(Moment)
     attestation: Mapped[str | None] = mapped_column(Text)
+    # When the partner was suspended over it.
+    suspended_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class ReplayMark(Base):

@@ -6,10 +6,12 @@ from sqlalchemy import (
     CheckConstraint,
     Date,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -82,6 +84,14 @@ class Delivery(Base):
     """One delivery request and whom it is for. What was in it is nowhere."""
 
     __tablename__ = "deliveries"
+    __table_args__ = (
+        Index("deliveries_order", "order_id"),
+        Index(
+            "deliveries_unasked",
+            "order_id",
+            postgresql_where=text("left_at IS NOT NULL AND purge_asked_at IS NULL"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     recipient_id: Mapped[str] = mapped_column(ForeignKey(Recipient.id), index=True)
@@ -93,6 +103,9 @@ class Delivery(Base):
     status: Mapped[int | None] = mapped_column(Integer)
     first_attempt_at: Mapped[datetime] = mapped_column(Moment)
     last_attempt_at: Mapped[datetime] = mapped_column(Moment)
+    # When something of it may first have been with the partner, whatever came back from there.
+    left_at: Mapped[datetime | None] = mapped_column(Moment)
+    purge_asked_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class Message(Base):

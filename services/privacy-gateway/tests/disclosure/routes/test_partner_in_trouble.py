@@ -4,11 +4,11 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from privacy_gateway.clients.webhooks import AT_ONCE
 from privacy_gateway.domain.vault.key_cache import Place
-from privacy_gateway.models import Recipient
+from privacy_gateway.models import Delivery, Recipient
 from privity_contracts import ids
 
 
@@ -29,9 +29,11 @@ async def test_what_it_says_becomes_an_outcome(gateway, partner, carrier, how, o
     for name, value in how.items():
         setattr(partner, name, value)
 
-    answer = await gateway.disclose(await gateway.order(), carrier)
+    order = await gateway.order()
+    answer = await gateway.disclose(order, carrier)
 
     assert tuple(answer.json().values()) == outcome
+    assert await may_have_it(gateway, order)  # whatever they say of it
 
 
 async def test_a_gone_endpoint_is_remembered_until_there_is_another(
@@ -116,6 +118,7 @@ async def test_an_altered_value_does_not_open(gateway, partner, carrier) -> None
     answer = await gateway.disclose(order, carrier)
 
     assert (answer.status_code, partner.received) == (403, [])
+    assert not await may_have_it(gateway, order)
 
 
 async def test_a_value_in_another_fields_place_is_refused(gateway, carrier) -> None:
@@ -137,6 +140,28 @@ async def test_deleted_data_is_not_delivered_anywhere(gateway, partner, carrier,
 
     assert (answer.json()["outcome"], answer.json()["reason"]) == ("rejected", "data_deleted")
     assert partner.received == []
+    assert not await may_have_it(gateway, order)
+
+
+async def test_what_may_have_left_once_is_not_forgotten_by_a_later_attempt(
+    gateway, partner, carrier, destroy
+) -> None:
+    order = await gateway.order()
+    partner.hangs_up = True
+    assert (await gateway.disclose(order, carrier)).json()["outcome"] == "retry"
+    place = Place(order["subject_id"], f"order/{order['order_id']}", "identity")
+    assert await destroy(place, now=datetime.now(UTC))
+
+    again = await gateway.disclose(order, carrier)
+
+    assert again.json()["reason"] == "data_deleted"
+    assert await may_have_it(gateway, order)
+
+
+async def may_have_it(gateway, order) -> bool:
+    async with gateway.means.database.transaction() as tx:
+        left_at = select(Delivery.left_at).where(Delivery.order_id == order["order_id"])
+        return await tx.scalar(left_at) is not None
 
 
 async def test_an_endpoint_that_was_changed_behind_our_back_is_not_reached(

@@ -1,5 +1,6 @@
-"""Telling partners to purge: each delivery that one of them was given, by when, until it is told;
-and reminding them until they have attested to it.
+"""Telling partners to purge: each delivery that one of them may have, by when, until it is told;
+and reminding them until they have attested to it. After a deletion at once; after every delivery
+when the time that the partner has agreed to is nearly up.
 
 The request goes the way deliveries go, signed as Standard Webhooks says, and holds ids alone.
 """
@@ -9,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,7 +25,14 @@ from privacy_gateway.domain.deletion import receipt
 from privacy_gateway.domain.deletion.means import Means
 from privacy_gateway.domain.disclosure import signature
 from privacy_gateway.domain.recipients import webhook_secrets
-from privacy_gateway.models import Agreement, Deletion, Delivery, PurgeRequest, Recipient
+from privacy_gateway.models import (
+    Agreement,
+    Deletion,
+    Delivery,
+    PurgeRequest,
+    Recipient,
+    RetentionClock,
+)
 from privity_contracts import ids
 from privity_jobs import RetryLater, enqueue
 
@@ -32,6 +40,9 @@ PURGE: Final = "purge"
 REMIND: Final = "purge_reminder"
 LONGEST: Final = timedelta(days=30)
 A_DAY: Final = timedelta(days=1)
+ENDED: Final = "order_ended"
+"""The clock of the policy that says so."""
+AT_ONCE: Final = 500
 MOST_REMINDERS: Final = 30
 """After that it is for people to settle; it stays open and overdue."""
 
@@ -46,33 +57,88 @@ class Open(NamedTuple):
 async def ask(
     tx: AsyncSession, deletion_id: str, orders: Collection[str], *, now: datetime
 ) -> Sequence[PurgeRequest]:
-    """One for each delivery that arrived with a partner, once, however often this is asked."""
+    """One for each delivery that a partner may have, once, however often this is asked; at once
+    also where it would have been asked later anyway."""
     given = await tx.scalars(
-        select(Delivery).where(Delivery.order_id.in_(orders), Delivery.outcome == "delivered")
+        select(Delivery).where(Delivery.order_id.in_(orders), Delivery.left_at.is_not(None))
     )
     for delivery in given:
-        days = await tx.scalar(
-            select(func.min(Agreement.days_until_purge)).where(
-                Agreement.recipient_id == delivery.recipient_id
-            )
-        )
-        added = await tx.scalar(
-            insert(PurgeRequest)
-            .values(
-                id=ids.mint("prg"),
-                deletion_id=deletion_id,
-                recipient_id=delivery.recipient_id,
-                delivery_id=delivery.id,
-                shipment_id=delivery.shipment_id,
-                purge_by=now + min(timedelta(days=days or 0), LONGEST),
-            )
-            .on_conflict_do_nothing(index_elements=[PurgeRequest.delivery_id])
-            .returning(PurgeRequest.id)
-        )
-        if added is not None:
-            lane = f"{PURGE}:{delivery.recipient_id}"
-            await enqueue(tx, PURGE, {"purge_id": added}, key=added, lane=lane)
+        days = min(await _days(tx, delivery.recipient_id), LONGEST)
+        await _request(tx, delivery, deletion_id, purge_by=now + days, told=now, now=now)
     return await of(tx, deletion_id)
+
+
+async def ask_ended(tx: AsyncSession, orders: Collection[str] | None, *, now: datetime) -> int:
+    """The same for deliveries whose order has ended: they are told a day before the time is up that
+    they have agreed to. `None` looks at all orders. How many there were."""
+    ended = (
+        select(Delivery, RetentionClock.started_at)
+        .join(RetentionClock, RetentionClock.scope == func.concat("order/", Delivery.order_id))
+        .where(
+            RetentionClock.clock == ENDED,
+            Delivery.left_at.is_not(None),
+            Delivery.purge_asked_at.is_(None),
+        )
+        .limit(AT_ONCE)
+    )
+    if orders is not None:
+        ended = ended.where(Delivery.order_id.in_(orders))
+    found = (await tx.execute(ended)).all()
+    for delivery, ended_at in found:
+        purge_by = ended_at + await _days(tx, delivery.recipient_id)
+        told = max(now, purge_by - A_DAY)
+        await _request(tx, delivery, None, purge_by=purge_by, told=told, now=now)
+    return len(found)
+
+
+async def _days(tx: AsyncSession, recipient_id: str) -> timedelta:
+    """Until when they have agreed to purge; by the strictest of their agreements."""
+    shortest = select(func.min(Agreement.days_until_purge))
+    days = await tx.scalar(shortest.where(Agreement.recipient_id == recipient_id))
+    return timedelta(days=days or 0)
+
+
+async def _request(
+    tx: AsyncSession,
+    delivery: Delivery,
+    deletion_id: str | None,
+    *,
+    purge_by: datetime,
+    told: datetime,
+    now: datetime,
+) -> None:
+    added = insert(PurgeRequest).values(
+        id=ids.mint("prg"),
+        deletion_id=deletion_id,
+        recipient_id=delivery.recipient_id,
+        delivery_id=delivery.id,
+        shipment_id=delivery.shipment_id,
+        purge_by=purge_by,
+    )
+    sooner = func.least(PurgeRequest.purge_by, added.excluded.purge_by)
+    whose = func.coalesce(PurgeRequest.deletion_id, added.excluded.deletion_id)
+    request = await tx.scalar(
+        added.on_conflict_do_update(
+            index_elements=[PurgeRequest.delivery_id],
+            set_={"deletion_id": whose, "purge_by": sooner},
+        ).returning(PurgeRequest),
+        execution_options={"populate_existing": True},
+    )
+    assert request is not None  # noqa: S101  # added or found
+    delivery.purge_asked_at = delivery.purge_asked_at or now
+    if request.told_at is None and request.outcome is None:
+        lane = f"{PURGE}:{delivery.recipient_id}"
+        payload = {"purge_id": request.id}
+        await enqueue(tx, PURGE, payload, key=request.id, lane=lane, run_at=told)
+
+
+async def tell_again(tx: AsyncSession, recipient_id: str) -> None:
+    """Those who were gone have another endpoint."""
+    untold = (PurgeRequest.recipient_id == recipient_id, PurgeRequest.outcome == "gone")
+    again = update(PurgeRequest).where(*untold, PurgeRequest.attested_at.is_(None))
+    for purge_id in await tx.scalars(again.values(outcome=None).returning(PurgeRequest.id)):
+        lane = f"{PURGE}:{recipient_id}"
+        await enqueue(tx, PURGE, {"purge_id": purge_id}, key=purge_id, lane=lane)
 
 
 async def of(tx: AsyncSession, deletion_id: str) -> Sequence[PurgeRequest]:
@@ -137,8 +203,10 @@ async def _remind_later(tx: AsyncSession, request: PurgeRequest, *, now: datetim
     )
 
 
-async def renew(tx: AsyncSession, deletion_id: str, receipts: receipt.Receipts) -> None:
+async def renew(tx: AsyncSession, deletion_id: str | None, receipts: receipt.Receipts) -> None:
     """The receipt says how it stands with the partners, also when it was given before."""
+    if deletion_id is None:
+        return
     deletion = await tx.get(Deletion, deletion_id, with_for_update=True)
     if deletion is None or deletion.receipt is None:
         return

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, update
+from sqlalchemy import and_, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -53,6 +53,18 @@ async def begin(tx: AsyncSession, parcel: Parcel, *, now: datetime) -> None:
     )
     if await tx.scalar(statement) is None:
         raise AnotherDelivery(f"delivery {parcel.delivery_id}")
+
+
+async def leave(tx: AsyncSession, delivery_id: str, *, now: datetime) -> None:
+    """Before anything is opened for it, so that whoever looks after the keys are gone finds it."""
+    known = func.coalesce(Delivery.left_at, now)
+    await tx.execute(update(Delivery).where(Delivery.id == delivery_id).values(left_at=known))
+
+
+async def stay(tx: AsyncSession, delivery_id: str, *, since: datetime) -> None:
+    """Nothing was sent by the attempt that began then, nor by one before it."""
+    mine = (Delivery.id == delivery_id, Delivery.left_at == since)
+    await tx.execute(update(Delivery).where(*mine).values(left_at=None))
 
 
 async def finish(tx: AsyncSession, delivery_id: str, outcome: Outcome) -> None:

@@ -33,6 +33,7 @@ from privacy_gateway.domain.recipients.registry import RecipientNotFound
 from privacy_gateway.domain.vault.data_keys import KeyDestroyed
 from privacy_gateway.models import WebhookSecret
 from privity_contracts import Sealed
+from privity_rest import Refusal
 
 KIND = "delivery"
 BUSY_SECONDS = 5
@@ -116,8 +117,7 @@ async def _attempt(
     try:
         async with webhooks.turn(request.parcel.recipient_id):
             destination = await webhooks.find(addressee.endpoint)
-            body = await _payload(request, plan, addressee.public_key, by=by, now=now)
-            headers = await _headers(delivery_id, body, addressee, by=by, now=now)
+            body, headers = await _written(request, plan, addressee, by=by, now=now)
             answer = await webhooks.post(destination, body=body, headers=headers)
     except AllTaken:
         return Outcome(Verdict.RETRY, "busy", retry_after_seconds=BUSY_SECONDS)
@@ -132,6 +132,23 @@ async def _attempt(
     except KeyDestroyed:
         return Outcome(Verdict.REJECTED, "data_deleted")
     return of_answer(answer.status, retry_after=answer.retry_after, now=now)
+
+
+async def _written(
+    request: DeliveryRequest, plan: Plan, addressee: _Addressee, *, by: Means, now: datetime
+) -> tuple[bytes, dict[str, str]]:
+    """What is posted. That it may have left is known before anything is opened for it, so that a
+    deletion that destroys the keys meanwhile finds whom to tell. Raises what `_payload` raises."""
+    delivery_id = request.parcel.delivery_id
+    async with by.database.transaction() as tx:
+        await deliveries.leave(tx, delivery_id, now=now)
+    try:
+        body = await _payload(request, plan, addressee.public_key, by=by, now=now)
+        return body, await _headers(delivery_id, body, addressee, by=by, now=now)
+    except (NotAsPublished, Refusal):
+        async with by.database.transaction() as tx:
+            await deliveries.stay(tx, delivery_id, since=now)
+        raise
 
 
 async def _payload(

@@ -1,9 +1,12 @@
 """What was acknowledged survives the loss of the database's last moments."""
 
 import asyncio
+import os
+import time
 
 import pytest
 
+from privacy_gateway.domain.audit import segment
 from privacy_gateway.domain.audit.log import StoreUnavailable
 
 from .test_chain import verify
@@ -141,3 +144,81 @@ async def test_segments_are_kept_for_a_while_even_then(store, new_process, readi
     await log._chain.drop({log._chain.process_id: 2}, keep_seconds=60)
 
     assert list(tmp_path.glob("*.spool"))
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The names of the segments that were read, as it happens."""
+    seen, read = [], segment.read
+    monkeypatch.setattr(segment, "read", lambda each: seen.append(each.path.name) or read(each))
+    return seen
+
+
+async def in_many_segments(new_process, reading, folder, batches=30):
+    """A process that is gone, and the files that it left."""
+    gone = await new_process(spool=folder)
+    gone._chain._spool._segment_bytes = 10_000
+    await recorded(gone, reading, batches)
+    await gone.close()
+    left = sorted(folder.glob("*.spool"))
+    assert len(left) > 3
+    return gone, left
+
+
+async def test_a_start_does_not_read_what_the_store_has(
+    store, new_process, reading, tmp_path, reads
+):
+    _, left = await in_many_segments(new_process, reading, tmp_path)
+
+    await (await new_process(spool=tmp_path)).close()
+
+    assert reads == [left[-1].name]  # the one that nobody had filled up
+    await (await new_process(spool=tmp_path)).close()
+    assert len(reads) == 1
+    await lose(store, after=15)
+    next_one = await new_process(spool=tmp_path)
+    assert next_one._chain.replayed == 15
+    assert 1 < len(reads) - 1 < len(left)
+    assert await store.owner.fetchval("SELECT count(*) FROM batches") == 30
+
+
+async def test_a_name_that_a_crash_undid_is_made_again(
+    store, new_process, reading, tmp_path, reads
+):
+    gone, left = await in_many_segments(new_process, reading, tmp_path)
+    process = gone._chain.process_id
+    for number, path in enumerate(left):
+        path.rename(tmp_path / f"{process}.{number:06}.spool")
+    await lose(store, after=3)
+
+    await (await new_process(spool=tmp_path)).close()
+
+    assert await store.owner.fetchval("SELECT count(*) FROM batches") == 30
+    reads.clear()
+    await new_process(spool=tmp_path)
+    assert reads == []
+
+
+async def test_a_segment_ages_also_while_nobody_runs(store, new_process, reading, tmp_path):
+    gone, left = await in_many_segments(new_process, reading, tmp_path)
+    for path in left[:-1]:
+        os.utime(path, (time.time() - 1000,) * 2)
+    chain = (await new_process(spool=tmp_path))._chain
+
+    await chain.drop({gone._chain.process_id: 29}, keep_seconds=900)
+
+    assert len(list(tmp_path.glob("*.spool"))) == 1
+
+
+async def test_only_so_many_segments_are_kept_that_a_witness_has_seen(
+    store, new_process, reading, tmp_path
+):
+    gone, left = await in_many_segments(new_process, reading, tmp_path)
+    chain = (await new_process(spool=tmp_path))._chain
+    chain._spool._most = 2
+
+    await chain.drop({gone._chain.process_id: -1}, keep_seconds=900)
+    assert len(list(tmp_path.glob("*.spool"))) == len(left)
+    await chain.drop({gone._chain.process_id: 29}, keep_seconds=900)
+
+    assert len(list(tmp_path.glob("*.spool"))) == 2

@@ -22,7 +22,13 @@ import structlog
 from privacy_gateway.clients.line import Line, LineFailed, Unable, Unreachable
 from privacy_gateway.domain.audit import store
 from privacy_gateway.domain.audit.openings import Opening
-from privacy_gateway.domain.audit.spool import Certified, Signed, Spool, batches_of, genuine
+from privacy_gateway.domain.audit.segment import (
+    Certified,
+    Signed,
+    batches_of,
+    genuine,
+)
+from privacy_gateway.domain.audit.spool import Spool
 from privacy_gateway.domain.audit.store import RecordAltered, Row
 from privacy_gateway.domain.vault.process_key import ProcessKey
 from privity_transparency.batch import FIRST_PREVIOUS, Batch, leaves_hash
@@ -124,9 +130,12 @@ class Chain:
         """What dead processes left: the store may lack their last batches."""
         now = time.monotonic()
         await self._on_disk(lambda: self._spool.take_over(now=now))
-        for owner, theirs in self._spool.taken_over().items():
-            signed = await self._on_disk(partial(batches_of, theirs))
-            await store.introduce(line, owner)
+        theirs = self._spool.taken_over()
+        await store.introduce(line, *theirs)
+        lacking = await store.lacking(line, [each for held in theirs.values() for each in held])
+        for owner in dict.fromkeys(each.owner for each in lacking):
+            lacked = [each for each in lacking if each.owner == owner]
+            signed = await self._on_disk(partial(batches_of, lacked))
             stored = await store.numbers(line, signed)
             missing = (each for each in signed if each.batch.number not in stored)
             for each in genuine(missing, owner.process):

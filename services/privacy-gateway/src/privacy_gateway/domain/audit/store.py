@@ -10,7 +10,7 @@ from privacy_gateway.clients.line import Line
 from privacy_gateway.domain.audit import leaf
 from privacy_gateway.domain.audit.access import Access
 from privacy_gateway.domain.audit.openings import Opening
-from privacy_gateway.domain.audit.spool import Certified, Signed
+from privacy_gateway.domain.audit.segment import Certified, Segment, Signed
 
 _APPEND = """
 WITH signed AS (
@@ -37,11 +37,19 @@ SELECT make_month(moment) FROM (
 ) AS months
 """
 _INTRODUCE = """
-INSERT INTO processes (process_id, public_key, certificate, started_at) VALUES ($1, $2, $3, $4)
+INSERT INTO processes (process_id, public_key, certificate, started_at)
+SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::timestamptz[])
 ON CONFLICT DO NOTHING
 """
 _LAST = "SELECT max(number) AS number FROM batches WHERE process_id = $1"
 _NUMBERS = "SELECT number FROM batches WHERE process_id = $1 AND number = ANY($2::bigint[])"
+_COUNTS = """
+SELECT (SELECT count(*) FROM batches
+        WHERE process_id = held.process AND number BETWEEN held.first AND held.last)
+FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
+  AS held (process, first, last, position)
+ORDER BY position
+"""
 _STORED = "SELECT signature FROM batches WHERE process_id = $1 AND number = $2"
 
 
@@ -131,12 +139,18 @@ async def append(line: Line, signed: Signed, rows: Sequence[Row]) -> None:
         await line.fetch(_APPEND, *arguments)
 
 
-async def introduce(line: Line, certified: Certified) -> None:
+async def introduce(line: Line, *certified: Certified) -> None:
     """Whose batches will follow; a second time changes nothing."""
-    process, certificate = certified
-    await line.fetch(
-        _INTRODUCE, process.process, process.public_key, certificate, process.started_at
-    )
+    if certified:
+        # In one order everywhere: two that introduce the same processes would block each other.
+        every = sorted(certified, key=lambda each: each.process.process)
+        await line.fetch(
+            _INTRODUCE,
+            [process.process for process, _ in every],
+            [process.public_key for process, _ in every],
+            [certificate for _, certificate in every],
+            [process.started_at for process, _ in every],
+        )
 
 
 async def last_number(line: Line, process_id: str) -> int:
@@ -152,6 +166,24 @@ async def numbers(line: Line, batches: Sequence[Signed]) -> set[int]:
     wanted = [signed.batch.number for signed in batches]
     rows = await line.fetch(_NUMBERS, batches[0].batch.process, wanted)
     return {row["number"] for row in rows}
+
+
+async def lacking(line: Line, segments: Sequence[Segment]) -> list[Segment]:
+    """Those of whose numbers the store has not every single one."""
+    asked = [each for each in segments if each.last >= 0]
+    if not asked:
+        return []
+    rows = await line.fetch(
+        _COUNTS,
+        [each.owner.process.process for each in asked],
+        [each.first for each in asked],
+        [each.last for each in asked],
+    )
+    return [
+        each
+        for each, [count] in zip(asked, rows, strict=True)
+        if count < each.last - each.first + 1
+    ]
 
 
 async def holds(line: Line, signed: Signed) -> bool:

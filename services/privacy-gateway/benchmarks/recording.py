@@ -2,8 +2,8 @@
 """What recording, sealing and opening cost: `python recording.py [seconds] [callers,…] [sizes,…]`.
 
 Starts a PostgreSQL of its own. Group commit is taken beside one commit per record, in one run.
-`sizes` are numbers of records at which an append and a query by subject are taken:
-`python recording.py 3 1,32,200,800 10000,1000000`.
+`sizes` are numbers of records at which an append and a query by subject are taken; for ten million
+it takes 25 GB of disk for a while: `python recording.py 3 1,32,200,800 10000,1000000,10000000`.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import asyncpg
+import growth
 import uvloop
 from commits import (
     CATEGORIES,
@@ -29,12 +29,9 @@ from commits import (
 )
 
 import privacy_gateway
-from privacy_gateway.clients.line import for_driver
 from privacy_gateway.domain.audit import leaf
 from privacy_gateway.domain.audit.chain import Chain
-from privacy_gateway.domain.audit.filters import Filters
 from privacy_gateway.domain.audit.log import AuditLog
-from privacy_gateway.domain.audit.query import Records
 from privacy_gateway.domain.vault.data_keys import DataKeys, KeysUnavailable
 from privacy_gateway.domain.vault.kek import KeyFile
 from privacy_gateway.domain.vault.process_key import ProcessKey
@@ -125,6 +122,10 @@ async def main(seconds: float, crowds: list[int], sizes: list[int]) -> None:
             clerk = ids.mint("stf")
 
             await costs(vault, log, people[0])
+            for each in (
+                (log, bare, *singles) if crowds else ()
+            ):  # the first record of a person takes a key
+                await each.record([reading(person, clerk) for person in people])
             for crowd in crowds:
                 asked = (people, clerk, crowd, seconds)
                 await recorded([log], *asked, used=used, how="in groups")
@@ -133,13 +134,21 @@ async def main(seconds: float, crowds: list[int], sizes: list[int]) -> None:
                 many = singles[: min(crowd, CONNECTIONS)]
                 await recorded(many, *asked, used=used, how=f"the same, {len(many)} connections")
                 await inserted(audit_url, crowd, seconds, used=used)
+            known = await growth.Crowd.gathered(vault)
+            grown = {}
             for size in sizes:
                 owner = for_sqlalchemy(
                     server.admin_url, database="audit", user="audit_owner", password="o" * 32
                 )
-                await filled(owner, log, people, clerk, size=size)
-                await settled(server.admin_url)
-                await at_size(audit_url, vault, log, people, clerk, size=size)
+                begun = time.perf_counter()
+                async with growth.room_to_fill(server.admin_url):
+                    have = await growth.filled(owner, log, known, size=size)
+                print(f"{size:,} records after {time.perf_counter() - begun:.0f} s", flush=True)
+                grown[size] = await growth.at_size(
+                    audit_url, vault, log, known, used, asked_for=have
+                )
+            if grown:
+                growth.told(grown)
             for each in (log, bare, *singles):
                 await each.close()
             await keys.close()
@@ -156,52 +165,12 @@ def chain_of(folder: Path) -> Chain:
     return Chain(*parts_of(folder))
 
 
-async def filled(owner: str, log: AuditLog, people: list[str], clerk: str, *, size: int) -> None:
-    """Up to so many records, copies of one that was recorded, of very many people."""
-    await log.record([reading(people[0], clerk)])
-    connection = await asyncpg.connect(for_driver(owner))
-    there = await connection.fetchval("SELECT count(*) FROM records")
-    await connection.execute(
-        "INSERT INTO records SELECT 'rec_' || md5(n::text || $1), recorded_at - n * interval"
-        " '1 ms', leaf, kind, decision, purpose, role, 't1:' || (n % 5000), actor_tag,"
-        " categories, process_id, batch, position FROM"
-        " (SELECT * FROM records ORDER BY recorded_at DESC LIMIT 1) AS one,"
-        " generate_series(1, $2::int) AS n",
-        str(size),
-        max(0, size - there),
-    )
-    await connection.execute("ANALYZE records")
-    await connection.close()
-
-
-async def settled(admin: str) -> None:
-    """What the filling left to be written is not counted with what follows."""
-    connection = await asyncpg.connect(admin)
-    await connection.execute("CHECKPOINT")
-    await connection.close()
-
-
-async def at_size(
-    url: str, vault: Vault, log: AuditLog, people: list[str], clerk: str, *, size: int
-) -> None:
-    records = Records(url, vault)
-    now = datetime.now(UTC)
-    filters = Filters(subject=people[1])
-    await log.record([reading(people[1], clerk)])
-    await records.search(filters, now=now)
-    searched = await microseconds(lambda: records.search(filters, now=now), times=200)
-    appended = await microseconds(lambda: log.record([reading(people[1], clerk)]), times=300)
-    records.close()
-    print(f"{size:>9} records: append {appended / 1000:6.2f} ms, a page of one subject"
-          f" {searched / 1000:6.2f} ms")  # fmt: skip
-
-
 if __name__ == "__main__":
     asked = [*sys.argv[1:], *["4", "1,32", ""][len(sys.argv) - 1 :]]
     uvloop.run(
         main(
             float(asked[0]),
-            [int(each) for each in asked[1].split(",")],
+            [int(each) for each in asked[1].split(",") if each],
             [int(each) for each in asked[2].split(",") if each],
         )
     )

@@ -74,4 +74,5 @@ torture: setup
 	@PRIVITY_DESTRUCTION_ROUNDS=1000 PRIVITY_KEY_ROTATIONS=20 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/grants/test_keys_under_load.py
 	@PRIVITY_SECRET_ROTATIONS=200 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/disclosure/routes/test_secrets_under_load.py
 	@PRIVITY_INDEX_ROTATIONS=12 $(BIN)/pytest --timeout=1800 tests/test_index_rotation.py
+	@$(BIN)/pytest --hypothesis-profile=wide --timeout=1800 $(addprefix services/privacy-gateway/tests/,audit/test_leaf.py intake policy vault/test_sealing.py)
 	@PRIVITY_SEALS=10000000 $(BIN)/pytest --timeout=1800 services/privacy-gateway/tests/vault/test_nonces.py

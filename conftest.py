@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 WITH_THE_SHOP = "tests/"
 WORKERS, ENOUGH = 3, 250
 """Workers, and the connections that they may come to want together."""
 FIGURES = pytest.StashKey[list[str]]()
+# The same examples in each run, however long one takes; `--hypothesis-profile=wide` looks further.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("wide", deadline=None, max_examples=2_000)
+settings.load_profile("steady")
 MINTED = re.compile(r"_[0-9a-hjkmnp-tv-z]{26}")
 
 

@@ -45,7 +45,9 @@ def new_process(gateway_database, vault, clock):
     opened = []
 
     def start(**changes):
-        budgets = Budgets(gateway_database.runtime, vault, clock=clock, **changes)
+        budgets = Budgets(
+            gateway_database.runtime, vault, clock=clock, deadline_seconds=10, **changes
+        )
         opened.append(budgets)
         return budgets
 

@@ -80,6 +80,6 @@ async def outbound(vault, log, services, behind, people, gateway_database):
     for state, person in people.items():
         given = {"marketing": {"given": state != "no consent"}}
         behind.says("customers", f"/v1/consents/{person.subject}/state", given)
-    budgets = Budgets(gateway_database.runtime, vault)
+    budgets = Budgets(gateway_database.runtime, vault, deadline_seconds=10)
     yield Outbound(vault=vault, audit=log, consents=Consents(services), budgets=budgets)
     budgets.close()

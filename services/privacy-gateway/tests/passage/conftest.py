@@ -34,7 +34,7 @@ def contracts(documents: dict[str, Any]) -> ContractsInForce:
 
 @pytest.fixture
 def outbound(vault, log, services, gateway_database):
-    budgets = Budgets(gateway_database.runtime, vault)
+    budgets = Budgets(gateway_database.runtime, vault, deadline_seconds=10)
     yield Outbound(vault=vault, audit=log, consents=Consents(services), budgets=budgets)
     budgets.close()
 

@@ -47,7 +47,7 @@ NO_MAIL = Mail(MailServer("127.0.0.1", 9, require_tls=False), sender=Sender.pars
 
 @pytest.fixture
 def budgets(gateway_database, vault):
-    opened = Budgets(gateway_database.runtime, vault)
+    opened = Budgets(gateway_database.runtime, vault, deadline_seconds=10)
     yield opened
     opened.close()
 

@@ -82,8 +82,9 @@ class Budgets:
         *,
         clock: Callable[[], float] = time.time,
         remembered: int = REMEMBERED,
+        deadline_seconds: float = 1.0,
     ) -> None:
-        self._lines = Lines(url, name="privity-budgets", deadline_seconds=1.0, count=4)
+        self._lines = Lines(url, name="privity-budgets", deadline_seconds=deadline_seconds, count=4)
         self._key = vault.derived_key("budgets")
         self._clock = clock
         self._remembered = remembered

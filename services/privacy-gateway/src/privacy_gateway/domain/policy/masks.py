@@ -27,9 +27,11 @@ def _letters(word: str) -> str:
 
 
 def mask_email(value: str) -> str:
-    """The first character and the last label of the domain."""
+    """The first character and the last label of the domain; nothing of what is no address."""
     local, _, domain = value.rpartition("@")
-    top = domain.rpartition(".")[2]
+    before, _, top = domain.rpartition(".")
+    if not local or not before:
+        return _dots(6)
     first = local[:1] if len(local) > 1 else ""
     return f"{first}{_dots(3)}@{_dots(3)}.{top}"
 

@@ -1,6 +1,7 @@
 """Who oversees the keys sees how they stand; what happens to a key is on record."""
 
 import asyncio
+from datetime import timedelta
 
 import asyncpg
 import orjson
@@ -160,6 +161,49 @@ async def test_a_step_whose_recorder_died_is_recorded_by_the_next(databases, tab
     assert len(await leaves(databases, f"{kind}_begun")) == 1
 
 
+async def test_a_partners_secret_that_has_ended_is_destroyed_and_it_is_on_record_once(
+    databases, table, a_partner
+):
+    """Also when somebody died between saying so and doing it."""
+    store = await asyncpg.connect(for_driver(databases[""].owner))
+    mine = "SELECT id, use FROM webhook_secrets WHERE recipient_id = $1"
+    held = {row["use"]: row["id"] for row in await store.fetch(mine, a_partner)}
+    await rotations.note_destroyed(table, "callback_secret", [held["callback"]])
+    ends = "UPDATE webhook_secrets SET expires_at = now() + $2 WHERE id = $1"
+    await store.execute(ends, held["callback"], timedelta(seconds=-1))
+    await store.execute(ends, held["webhook"], timedelta(seconds=1))
+
+    async with asyncio.timeout(20):
+        told = []
+        while len(told) < 2 or await store.fetch(mine, a_partner):
+            await asyncio.sleep(0.05)
+            steps = "SELECT record_id FROM key_steps WHERE key_id = ANY($1::text[])"
+            told = [row[0] for row in await table.fetch(steps, list(held.values())) if row[0]]
+    await store.close()
+
+    for use, key in held.items():
+        found = [e for e in await leaves(databases, f"{use}_secret_destroyed")
+                 if e.get("resource") == key]  # fmt: skip
+        assert [leaf["id"] for leaf in found] == [leaf for leaf in told if leaf == found[0]["id"]]
+        assert (found[0]["actor"], found[0]["purpose"]) == ("svc_privacy-gateway", "key_management")
+
+
+async def test_a_partners_secret_that_is_good_stays(databases, table, a_partner):
+    store = await asyncpg.connect(for_driver(databases[""].owner))
+    await store.execute(
+        "UPDATE webhook_secrets SET expires_at = now() + interval '1 hour'"
+        " WHERE recipient_id = $1 AND use = 'webhook'",
+        a_partner,
+    )
+    steps = KeySteps(databases["keys_"].owner, audit=None, policy=None, gateway=store.fetch)
+
+    await steps._end_secrets()
+
+    mine = "SELECT count(*) FROM webhook_secrets WHERE recipient_id = $1"
+    assert await store.fetchval(mine, a_partner) == 2
+    await store.close()
+
+
 async def test_whatever_a_round_fails_with_there_is_a_next_one(databases, monkeypatch):
     rounds = asyncio.Queue()
 
@@ -167,7 +211,7 @@ async def test_whatever_a_round_fails_with_there_is_a_next_one(databases, monkey
         rounds.put_nowait(None)
         raise KeyError("clauses")
 
-    steps = KeySteps(databases["keys_"].owner, audit=None, policy=None)
+    steps = KeySteps(databases["keys_"].owner, audit=None, policy=None, gateway=None)
     monkeypatch.setattr(key_steps, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(steps, "tell", fails)
     async with asyncio.timeout(20), steps.following():

@@ -6,7 +6,7 @@ is recorded at least once: who dies in between leaves it to the next one.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import structlog
@@ -34,15 +34,32 @@ WHERE key_steps.number = told.number
 _END = """
 WITH gone AS (DELETE FROM ring_keys WHERE ends_at < now() RETURNING ring, key_id)
 INSERT INTO key_steps (kind, step, key_id) SELECT ring, 'destroyed', key_id FROM gone
+ON CONFLICT (key_id) WHERE step = 'destroyed' DO NOTHING
 """
+# Partners' secrets lie in another database: noted first, so that none goes unsaid.
+_OVER = """
+SELECT id, "use" || '_secret' AS kind FROM webhook_secrets WHERE expires_at <= now() LIMIT 100
+"""
+_NOTE = """
+INSERT INTO key_steps (kind, step, key_id)
+SELECT kind, 'destroyed', key_id FROM unnest($1::text[], $2::text[]) AS over (kind, key_id)
+ON CONFLICT (key_id) WHERE step = 'destroyed' DO NOTHING
+"""
+_END_SECRETS = "DELETE FROM webhook_secrets WHERE id = ANY($1::text[]) AND expires_at <= now()"
 _log = structlog.get_logger("privity.keys")
+
+Fetch = Callable[..., Awaitable[list[Any]]]
 
 
 class KeySteps:
-    def __init__(self, keys_url: str, audit: AuditLog, *, policy: Callable[[], Policy]) -> None:
+    def __init__(
+        self, keys_url: str, audit: AuditLog, *, policy: Callable[[], Policy], gateway: Fetch
+    ) -> None:
+        """`gateway` asks the database in which partners' secrets lie."""
         self._lines = Lines(keys_url, name="privity-key-steps", deadline_seconds=5.0, count=1)
         self._audit = audit
         self._policy = policy
+        self._gateway = gateway
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -57,6 +74,7 @@ class KeySteps:
     async def tell(self) -> int:
         """How many steps were recorded. Raises LineFailed and Unavailable."""
         await self._lines.fetch(_END)
+        await self._end_secrets()
         taken = await self._lines.fetch(_TAKE)
         if not taken:
             return 0
@@ -69,6 +87,14 @@ class KeySteps:
             [receipt.record_id for receipt in receipts],
         )
         return len(taken)
+
+    async def _end_secrets(self) -> None:
+        over = await self._gateway(_OVER)
+        if not over:
+            return
+        named = [row["id"] for row in over]
+        await self._lines.fetch(_NOTE, [row["kind"] for row in over], named)
+        await self._gateway(_END_SECRETS, named)
 
     async def _follow(self) -> None:
         while True:

@@ -51,7 +51,7 @@ async def rotating(parts: Parts, state: State, documents: Mapping[str, Any]) -> 
             return await status(keys.fetch, gateway.fetch, parts.keks, secrets_dir=secrets, now=now)
 
         state.key_status = standing
-        steps = KeySteps(keys_url, parts.audit, policy=lambda: parts.policy)
+        steps = KeySteps(keys_url, parts.audit, policy=lambda: parts.policy, gateway=gateway.fetch)
         await running.enter_async_context(steps.following())
         handlers = {index_rotation.ROTATION: rotate}
         worker = Worker(parts.database.engine, handlers, retries=RETRIES, concurrency=1, poll=1.0)

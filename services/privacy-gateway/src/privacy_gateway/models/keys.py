@@ -135,6 +135,12 @@ class KeyStep(KeyBase):
     __table_args__ = (
         CheckConstraint("step IN ('begun', 'finished', 'destroyed')", name="key_steps_step"),
         Index("key_steps_untold", "number", postgresql_where=text("record_id IS NULL")),
+        Index(
+            "key_steps_destroyed",
+            "key_id",
+            unique=True,
+            postgresql_where=text("step = 'destroyed'"),
+        ),
     )
 
     number: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

@@ -1,7 +1,8 @@
 """The secrets shared with partners: minted here, shown once, kept wrapped.
 
 A rotation cuts nobody off: the old secret stays good for the overlap, and a second rotation does
-not shorten that. With no overlap it ends at once, for a secret that has leaked.
+not shorten that. With no overlap it ends at once, for a secret that has leaked. What has ended is
+destroyed within seconds, on record (`key_steps`).
 """
 
 import base64
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from privacy_gateway.domain.vault.kek import Belonging, KeyEncryption, Wrapped
@@ -73,7 +74,6 @@ async def rotate(
         WebhookSecret.recipient_id == fresh.row.recipient_id,
         WebhookSecret.use == fresh.row.use,
     )
-    await tx.execute(delete(WebhookSecret).where(*mine, WebhookSecret.expires_at <= now))
     await tx.execute(
         update(WebhookSecret)
         .where(*mine)

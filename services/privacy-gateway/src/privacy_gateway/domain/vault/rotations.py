@@ -34,6 +34,7 @@ INSERT INTO key_steps (kind, step, key_id) SELECT kind, 'finished', key_id FROM 
 _DESTROYED = """
 INSERT INTO key_steps (kind, step, key_id)
 SELECT $1, 'destroyed', key_id FROM unnest($2::text[]) AS key_id
+ON CONFLICT (key_id) WHERE step = 'destroyed' DO NOTHING
 """
 
 

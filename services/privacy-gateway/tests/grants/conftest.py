@@ -43,6 +43,7 @@ ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 STAFF = {
     "kim": (["support_1", "warehouse"], ["north"]),
     "lee": (["support_1"], ["north"]),
+    "sam": (["support_2"], ["north"]),
     "owner": (["shop_owner"], []),
     "privacy": (["data_protection_officer"], []),
     "engineer": (["engineer_on_call"], []),

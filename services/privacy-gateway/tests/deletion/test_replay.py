@@ -122,8 +122,25 @@ async def test_a_journal_that_knows_less_than_it_did_stops_the_start(
         async def latest(self):
             return 0
 
-    with pytest.raises(JournalUnavailable):
+        key_check = means.journal.key_check
+
+    with pytest.raises(JournalUnavailable, match="knows less"):
         await replay(replace(means, journal=Shorter()), keys_store, now=means.clock())
+
+
+async def test_a_key_that_is_not_the_journals_stops_the_start(
+    means, restored, journal_database, keys_store, opens
+):
+    """A secret file that was lost and made anew: no entry is recognised under it."""
+    other = Journal(journal_database.runtime, b"o" * 32)
+    for _ in range(2):
+        with pytest.raises(JournalUnavailable, match="another key"):
+            await replay(replace(means, journal=other), keys_store, now=means.clock())
+    other.close()
+
+    assert await opens(restored) == 6  # nothing was decided by it
+    await replay(means, keys_store, now=means.clock())
+    assert await opens(restored) == 0
 
 
 async def test_the_journal_names_nobody(means, restored, journal_database):

@@ -115,6 +115,7 @@ class ReplayMark(Base):
 
     one: Mapped[bool] = mapped_column(primary_key=True)
     through: Mapped[int] = mapped_column(BigInteger)
+    key_check: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class KeyReplayMark(KeyBase):
@@ -125,6 +126,7 @@ class KeyReplayMark(KeyBase):
 
     one: Mapped[bool] = mapped_column(primary_key=True)
     through: Mapped[int] = mapped_column(BigInteger)
+    key_check: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class JournalEntry(JournalBase):

@@ -21,14 +21,18 @@ from privity_database import Database
 # An entry with a smaller number can be committed after one with a greater.
 OVERLAP: Final = 1_000
 _MARK: Final = text("SELECT through FROM journal_replay")
+_KEY_CHECK: Final = text("SELECT key_check FROM journal_replay")
+_SET_KEY_CHECK: Final = text("UPDATE journal_replay SET key_check = :check")
 _SET: Final = text("UPDATE journal_replay SET through = greatest(through, :through)")
 _log = structlog.get_logger("privity.deletion")
 
 
 async def replay(by: Means, keys_database: Database, *, now: datetime) -> int:
     """How many people's data had come back. Raises Unavailable: then nothing may be served."""
-    latest = await by.journal.latest()
     databases = (by.database, keys_database)
+    for database in databases:
+        await _require_key(database, by.journal.key_check)
+    latest = await by.journal.latest()
     known = [await _mark(database) for database in databases]
     if max(known) > latest:
         # Somebody emptied it, or brought an old copy: what it no longer says would come back.
@@ -41,6 +45,16 @@ async def replay(by: Means, keys_database: Database, *, now: datetime) -> int:
         async with database.transaction() as tx:
             await tx.execute(_SET, {"through": latest})
     return returned
+
+
+async def _require_key(database: Database, check: bytes) -> None:
+    """Under another key no entry is recognised, and whoever was deleted would come back."""
+    async with database.transaction() as tx:
+        known = await tx.scalar(_KEY_CHECK)
+        if known is None:
+            await tx.execute(_SET_KEY_CHECK, {"check": check})
+        elif bytes(known) != check:
+            raise JournalUnavailable("written under another key: bring the file `requests` back")
 
 
 async def _mark(database: Database) -> int:

@@ -1,0 +1,10 @@
+"""Which key the journal of deletions is written under, so that another one is noticed."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0014", "0013"
+
+
+def upgrade() -> None:
+    op.add_column("journal_replay", sa.Column("key_check", sa.LargeBinary))

@@ -19,7 +19,7 @@ class GaveUp(Exception):
 
 
 def watch(
-    stack: Stack, *, stopping: threading.Event, report: Report, seconds_between: float = 0.5
+    stack: Stack, *, stopping: threading.Event, report: Report, seconds_between: float = 0.1
 ) -> None:
     """Starts what ended again, until asked to stop or until it ends too often."""
     restarts: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RESTARTS))

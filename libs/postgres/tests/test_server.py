@@ -1,6 +1,7 @@
 """The runner, with real servers in throw-away folders."""
 
 import os
+import platform
 import shutil
 import signal
 import stat
@@ -73,6 +74,24 @@ async def test_a_killed_server_recovers_what_was_committed(home):
 
     with PostgresServer(home) as again:
         assert await ask(again, "SELECT count(*) FROM before_the_crash") == 0
+
+
+@pytest.mark.parametrize(
+    ("system", "release", "how"),
+    [
+        ("Linux", "5.8.0", "syncfs"),
+        ("Linux", "5.4.0-190-generic", "fsync"),
+        ("Darwin", "23.1.0", "fsync"),
+    ],
+)
+async def test_recovery_trusts_a_whole_sync_only_where_it_tells_of_failures(
+    home, monkeypatch, system, release, how
+):
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "release", lambda: release)
+
+    with PostgresServer(home) as server:
+        assert await ask(server, "SHOW recovery_init_sync_method") == how
 
 
 async def test_writes_are_durable_and_logs_hold_no_values(home):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
+import re
 import secrets
 import shlex
 import shutil
@@ -35,6 +37,8 @@ unix_socket_permissions = 0700
 max_connections = 200
 shared_buffers = 128MB
 max_wal_size = 512MB
+checkpoint_timeout = 1min
+recovery_init_sync_method = {recovery_sync}
 fsync = on
 full_page_writes = on
 synchronous_commit = on
@@ -58,6 +62,8 @@ cluster_name = ''
 update_process_title = off
 """
 
+SYNCFS_REPORTS = (5, 8)
+"""From this version of Linux on, syncfs(2) reports what could not be written."""
 ORPHAN_SECONDS = 10.0
 ACCESS = "local all all scram-sha-256\n"
 
@@ -131,7 +137,8 @@ class PostgresServer:
             self._clear_after_a_crash()
             prepare_folder(self.socket_dir, self._account)
             quoted = str(self.socket_dir).replace("'", "''")
-            self._write("data/postgresql.conf", SETTINGS.format(socket_dir=quoted))
+            settings = SETTINGS.format(socket_dir=quoted, recovery_sync=_recovery_sync())
+            self._write("data/postgresql.conf", settings)
             self._write("data/pg_hba.conf", ACCESS)
             started = self._pg_ctl("start", "--wait", "--timeout=60", f"--log={self.log_file}")
             if started.returncode != 0:
@@ -238,3 +245,13 @@ class PostgresServer:
             yield
         finally:
             os.close(descriptor)
+
+
+def _recovery_sync() -> str:
+    """How recovery makes sure of what lay in the data folder before the crash.
+
+    File by file takes two seconds for a shop's databases, before the log is even looked at.
+    """
+    release = [int(part) for part in re.findall(r"\d+", platform.release())[:2]]
+    reports = platform.system() == "Linux" and tuple(release) >= SYNCFS_REPORTS
+    return "syncfs" if reports else "fsync"

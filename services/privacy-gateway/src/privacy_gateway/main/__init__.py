@@ -3,6 +3,7 @@
 A gap in the policy, a contract that does not fit it, or a missing setting stops the start here.
 """
 
+import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -217,8 +218,9 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
             "audit": settings.audit_migration_database_url,
             "journal": settings.journal_migration_database_url,
         }
-        for name, url in owners.items():
-            await migrate(url.get_secret_value(), MIGRATIONS / name)
+        await asyncio.gather(
+            *(migrate(url.get_secret_value(), MIGRATIONS / name) for name, url in owners.items())
+        )
         async with AsyncExitStack() as running:
             running.push_async_callback(parts.database.dispose)
             running.push_async_callback(parts.keks.close)

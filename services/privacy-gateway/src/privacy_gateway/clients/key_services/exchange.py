@@ -1,11 +1,15 @@
 """One JSON call to a key service: https with checked certificates, no redirects, one second."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import orjson
+
+if TYPE_CHECKING:
+    import aiohttp
 
 TOTAL_SECONDS = 1.0
 LONGEST_ANSWER = 64 * 1024
@@ -28,6 +32,10 @@ class Exchange:
         local = parts.scheme == "http" and parts.hostname in _LOOPBACK
         if not (parts.scheme == "https" or local) or not parts.hostname or parts.query:
             raise ValueError("a key service is reached by https, or by http on this machine")
+        # 0.1 s that a start without a key service need not take.
+        import aiohttp  # noqa: PLC0415
+
+        self._http = aiohttp
         self.url = url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
 
@@ -36,9 +44,9 @@ class Exchange:
     ) -> tuple[int, dict[str, Any]]:
         """Status and answer. Raises KeyServiceUnavailable."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS),
-                connector=aiohttp.TCPConnector(limit=AT_ONCE),
+            self._session = self._http.ClientSession(
+                timeout=self._http.ClientTimeout(total=TOTAL_SECONDS),
+                connector=self._http.TCPConnector(limit=AT_ONCE),
                 trust_env=False,
             )
         try:
@@ -47,7 +55,7 @@ class Exchange:
             ) as answer:
                 content = await answer.content.read(LONGEST_ANSWER)
                 status = answer.status
-        except (TimeoutError, aiohttp.ClientError, OSError) as exc:
+        except (TimeoutError, self._http.ClientError, OSError) as exc:
             raise KeyServiceUnavailable(type(exc).__name__) from None
         try:
             found = orjson.loads(content or b"{}")

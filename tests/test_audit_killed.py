@@ -7,8 +7,10 @@ verifies, and the shop opens again by itself.
 import asyncio
 import os
 import random
+import statistics
 import threading
 import time
+from collections.abc import Callable
 
 import asyncpg
 import httpx
@@ -22,6 +24,9 @@ from privity_transparency.checkpoint import open_checkpoint
 from .people import Someone, Town
 
 KILLS = int(os.environ.get("PRIVITY_AUDIT_KILLS", "3"))  # `make torture` kills 100 times
+READY_SECONDS = 5
+ENOUGH_TO_JUDGE = 20
+"""Kills of one process: from then on a median says something, also on a machine that is busy."""
 VICTIMS = ("privacy-gateway", "audit-sequencer", "audit-signer", "postgres")
 READERS = 4
 ORIGIN = "shop.example/audit"
@@ -72,10 +77,11 @@ class Readers:
 def told(took: list[float]) -> str:
     """Until the shop was ready again, over all kills of one process."""
     took = sorted(took)
-    median, late = took[len(took) // 2], took[int(len(took) * 0.95)]
+    late = took[int(len(took) * 0.95)]
     return (
-        f"killed {len(took)} times, ready again after {median:.1f} s in the median, {late:.1f} s"
-        f" at p95, {took[-1]:.1f} s at most; {sum(t > 5 for t in took)} times after more than 5 s"
+        f"killed {len(took)} times, ready again after {statistics.median(took):.1f} s in the"
+        f" median, {late:.1f} s at p95, {took[-1]:.1f} s at most;"
+        f" {sum(t > READY_SECONDS for t in took)} times after more than {READY_SECONDS} s"
     )
 
 
@@ -113,12 +119,13 @@ def in_the_log(stack: Stack, wanted: set[str], *, seconds: float = 60) -> dict[s
 
 
 def test_killed_anywhere_everything_given_out_is_on_record_and_in_the_log(
-    stack: Stack, town: Town, visitor: Someone
+    stack: Stack, town: Town, visitor: Someone, record_figures: Callable[[str], None]
 ) -> None:
     customers = [town.customer() for _ in range(READERS)]
     chance = random.Random(KILLS)
     victims = [v for v in VICTIMS if v != "postgres" or (KILLS > 3 and stack.owns_postgres)]
     back: dict[str, list[float]] = {victim: [] for victim in victims}
+    busy: list[float] = []
     with Readers(customers) as readers:
         for turn in range(KILLS):
             victim = victims[turn % len(victims)]
@@ -129,19 +136,25 @@ def test_killed_anywhere_everything_given_out_is_on_record_and_in_the_log(
             while not is_ready(visitor) and time.monotonic() - began < 60:
                 time.sleep(0.05)
             back[victim].append(time.monotonic() - began)
+            busy.append(os.getloadavg()[0])
             before, end = len(readers.receipts), time.monotonic() + 60
             while len(readers.receipts) < before + READERS and time.monotonic() < end:
                 time.sleep(0.05)
 
     logged = in_the_log(stack, readers.receipts)
-    print(  # noqa: T201
-        f"{KILLS} kills: {len(readers.receipts)} answers with plaintext,"
+    record_figures(
+        f"{KILLS} kills at a load of {statistics.mean(busy):.1f} on {os.cpu_count()} processors:"
+        f" {len(readers.receipts)} answers with plaintext,"
         f" {len(readers.receipts - logged.keys())} of them not in the log,"
         f" {readers.unrecorded} unrecorded"
     )
     for victim, took in back.items():
-        print(f"{victim} {told(took)}")  # noqa: T201
+        record_figures(f"{victim} {told(took)}")
     assert len(readers.receipts) >= KILLS * READERS
     assert readers.unrecorded == 0
     assert readers.receipts <= logged.keys()
     assert all(b'"reveal"' in logged[record] for record in readers.receipts)
+    # The short form only tells. The long one is for a machine that has little else to do.
+    for victim, took in back.items():
+        if len(took) >= ENOUGH_TO_JUDGE:
+            assert statistics.median(took) <= READY_SECONDS, f"{victim} {told(took)}"

@@ -7,8 +7,12 @@ The batches come back from the gateways' spools; in what order they were signed 
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
+
+_FIRST_INDEX = attrgetter("first_index")
 
 
 class Placed(NamedTuple):
@@ -32,8 +36,8 @@ class Order:
         self._longest = longest_bytes
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self._placed = _read(path)
-        os.ftruncate(self._descriptor, sum(len(_line(each)) for each in self._placed))
+        self._placed, whole = _read(path)
+        os.ftruncate(self._descriptor, whole)
 
     @property
     def size(self) -> int:
@@ -42,7 +46,7 @@ class Order:
 
     def after(self, size: int) -> list[Placed] | None:
         """What follows in a log of this size; nothing when that is not known here."""
-        following = [placed for placed in self._placed if placed.first_index >= size]
+        following = self._placed[bisect_left(self._placed, size, key=_FIRST_INDEX) :]
         if size < self.size and (not following or following[0].first_index != size):
             return None
         return following
@@ -78,15 +82,17 @@ def _line(placed: Placed) -> bytes:
     return f"{placed.first_index} {placed.process} {placed.number} {placed.records}\n".encode()
 
 
-def _read(path: Path) -> list[Placed]:
-    """Up to a line that a crash cut short."""
+def _read(path: Path) -> tuple[list[Placed], int]:
+    """Up to a line that a crash cut short, and how many bytes that is."""
     found: list[Placed] = []
+    whole = end = 0
     for line in path.read_bytes().splitlines(keepends=True):
         words = line.split()
         if not line.endswith(b"\n") or len(words) != 4:
             break
         placed = Placed(int(words[0]), words[1].decode(), int(words[2]), int(words[3]))
-        if found and placed.first_index != found[-1].end:
+        if found and placed.first_index != end:
             break
         found.append(placed)
-    return found
+        whole, end = whole + len(line), placed.end
+    return found, whole

@@ -13,7 +13,7 @@ from privity_deploy.stack import Stack
 from privity_postgres import PostgresServer, drop
 
 SMALL_APP = """
-import asyncio, json, os, time
+import asyncio, gc, json, os, time
 
 BEGAN = time.time()
 
@@ -29,7 +29,9 @@ async def app(scope, receive, send):
     if scope["path"] == "/healthz" and time.time() < BEGAN + float(os.environ.get("SLOW", "0")):
         status = 503
     if scope["path"] == "/about":
-        body = json.dumps({"began": BEGAN, "env": dict(os.environ), "pid": os.getpid()}).encode()
+        garbage = {"is_collected": gc.isenabled(), "never": gc.get_freeze_count()}
+        told = {"began": BEGAN, "env": dict(os.environ), "pid": os.getpid(), "garbage": garbage}
+        body = json.dumps(told).encode()
     if scope["path"] == "/die":
         print("dying words", flush=True)
         os._exit(3)
@@ -44,7 +46,9 @@ PROCESSES = """
 
 [[process]]
 name = "privacy-gateway"
-command = ["{python}", "-m", "uvicorn", "small:app", "--port", "{port:privacy-gateway.http}"]
+command = [
+    "{python}", "-m", "privity_deploy.serve", "small:app", "--port", "{port:privacy-gateway.http}",
+]
 ports.http = { number = 18080, variable = "PRIVITY_PORT" }
 health = "/healthz"
 waits_for = ["shelf"]
@@ -56,7 +60,7 @@ key_file = "{secret:to_shelf}"
 
 [[process]]
 name = "shelf"
-command = ["{python}", "-m", "uvicorn", "small:app", "--uds", "{socket:shelf}"]
+command = ["{python}", "-m", "privity_deploy.serve", "small:app", "--uds", "{socket:shelf}"]
 socket = "shelf.sock"
 health = "/healthz"
 waits_for = ["postgres"]

@@ -115,6 +115,13 @@ def test_a_stopped_process_is_no_obstacle_to_a_restart(stack):
     assert time.monotonic() - began < 8
 
 
+def test_garbage_is_collected_but_for_what_was_imported(stack):
+    garbage = about(stack, "shelf")["garbage"]
+
+    assert garbage["is_collected"]
+    assert garbage["never"] > 10_000
+
+
 @pytest.mark.skipif("DATABASE_URL" in os.environ, reason="that server is not ours to kill")
 async def test_the_database_can_be_killed_and_comes_back_with_its_data(stack):
     url = stack.places.owner_url("shelf")

@@ -72,7 +72,8 @@ class Settings(KeySettings):
     # On a disk that does not share the fate of the databases: batches wait here for a witness.
     spool_dir: Path
     # How long they are kept after a witness has seen them (a gigabyte at most), for a database that
-    # is restored to before. And how long a record may wait for the log before nothing new is given out.
+    # is restored to before. And how long a record may wait for the log before nothing new is given
+    # out.
     spool_keep_seconds: float = 900
     audit_log_behind_seconds: float = 30
     policy_dir: Path

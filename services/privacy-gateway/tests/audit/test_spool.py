@@ -222,3 +222,25 @@ async def test_only_so_many_segments_are_kept_that_a_witness_has_seen(
     await chain.drop({gone._chain.process_id: 29}, keep_seconds=900)
 
     assert len(list(tmp_path.glob("*.spool"))) == 2
+
+
+async def test_of_two_batches_with_one_number_the_later_was_meant(
+    store, new_process, reading, audit_identity, tmp_path
+):
+    gone = await new_process(spool=tmp_path)
+    await recorded(gone, reading, 3)
+    chain = gone._chain
+    _, entry = await gone._written([reading()])
+    refused = chain.sign(entry.rows, entry.openings, now=gone._clock())
+    chain._spool.write(refused, now=time.monotonic())  # the store said no, for certain
+    chain._spool._segment_bytes = 1
+    acknowledged = await recorded(gone, reading, 2)  # the number again, in a segment of its own
+    await gone.close()
+    before = await store.leaves()
+    await lose(store, after=1)
+
+    await new_process(spool=tmp_path)
+
+    assert set(acknowledged) <= set(await store.leaves())
+    assert await store.leaves() == before
+    await verify(store, audit_identity)

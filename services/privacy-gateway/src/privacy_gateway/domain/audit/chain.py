@@ -23,16 +23,19 @@ from privacy_gateway.clients.line import Line, LineFailed, Unable, Unreachable
 from privacy_gateway.domain.audit import store
 from privacy_gateway.domain.audit.openings import Opening
 from privacy_gateway.domain.audit.segment import (
+    NEVER,
     Certified,
+    Segment,
     Signed,
     batches_of,
-    genuine,
+    in_order,
 )
 from privacy_gateway.domain.audit.spool import Spool
 from privacy_gateway.domain.audit.store import RecordAltered, Row
 from privacy_gateway.domain.vault.process_key import ProcessKey
 from privity_transparency.batch import FIRST_PREVIOUS, Batch, leaves_hash
 from privity_transparency.merkle import leaf_hash
+from privity_transparency.note import NotSigned
 
 # Said by the server while the transaction could not commit any more: read-only, no resources.
 _REFUSED = ("25", "53")
@@ -98,10 +101,8 @@ class Chain:
         stored = await store.last_number(line, self.process_id)
         if stored < self.number - 1:
             # It was restored to before, or a standby took over that did not have everything.
-            own = await self._on_disk(lambda: batches_of(self._spool.own()))
-            missing = (signed for signed in own if stored < signed.batch.number < self.number)
-            for signed in genuine(missing, self._owner.process):
-                await self._again(line, signed)
+            own = await store.lacking(line, self._spool.own())
+            await self._give_back(line, own, below=self.number)
         if self._unsettled is not None:
             await self._again(line, self._unsettled)
             self._advance(self._unsettled)
@@ -133,13 +134,26 @@ class Chain:
         theirs = self._spool.taken_over()
         await store.introduce(line, *theirs)
         lacking = await store.lacking(line, [each for held in theirs.values() for each in held])
-        for owner in dict.fromkeys(each.owner for each in lacking):
-            lacked = [each for each in lacking if each.owner == owner]
-            signed = await self._on_disk(partial(batches_of, lacked))
-            stored = await store.numbers(line, signed)
-            missing = (each for each in signed if each.batch.number not in stored)
-            for each in genuine(missing, owner.process):
-                await self._again(line, each)
+        for owner in theirs:
+            await self._give_back(line, [each for each in lacking if each.owner == owner])
+
+    async def _give_back(self, line: Line, lacking: list[Segment], *, below: int = NEVER) -> None:
+        """What the store lacks of one process's batches, in order, up to the first that its process
+        did not sign; one segment at a time, because a database can lack a gigabyte."""
+        for segment, end in in_order(lacking):
+            batches = await self._on_disk(partial(batches_of, segment, below=min(end, below)))
+            stored = await store.numbers(line, batches)
+            process = segment.owner.process
+            for signed in batches:
+                if signed.batch.number in stored:
+                    continue
+                try:
+                    signed.batch.verify(signed.signature, process.public_key)
+                except NotSigned:
+                    number = signed.batch.number
+                    _log.error("spool_altered", process=process.process, number=number)
+                    return
+                await self._again(line, signed)
 
     async def _again(self, line: Line, signed: Signed) -> None:
         """Appends what the store lacks; another line's late commit of the same is as good."""

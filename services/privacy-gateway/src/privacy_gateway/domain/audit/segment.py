@@ -24,9 +24,9 @@ import structlog
 from privacy_gateway.domain.audit.openings import Opening
 from privity_transparency.batch import Batch, Process, leaves_hash
 from privity_transparency.merkle import leaf_hash
-from privity_transparency.note import NotSigned
 
 SUFFIX = ".spool"
+NEVER = 2**63
 _LONGEST_HEAD = 4096
 _SEALED = re.compile(r"\.(\d+)-(\d+)" + re.escape(SUFFIX))
 _log = structlog.get_logger("privity.audit")
@@ -79,27 +79,22 @@ class Segment:
         os.close(self.descriptor)
 
 
-def batches_of(segments: Iterable[Segment]) -> list[Signed]:
-    """The batches of one process in order. Of two with one number, the later was meant.
+def in_order(segments: Iterable[Segment]) -> list[tuple[Segment, int]]:
+    """The segments of one process, each with the number at which the next one takes over: of two
+    batches with one number, the later was meant."""
+    ordered = sorted(segments, key=lambda each: each.path, reverse=True)
+    found, end = [], NEVER
+    for segment in ordered:
+        found.append((segment, end))
+        end = min(end, segment.first) if segment.first >= 0 else end
+    return found[::-1]
 
-    Whether each is what its process signed is asked before it is given to a store (`genuine`).
-    """
-    by_number: dict[int, Signed] = {}
-    for segment in sorted(segments, key=lambda each: each.path):
-        for signed in read(segment):
-            by_number[signed.batch.number] = signed
+
+def batches_of(segment: Segment, *, below: int) -> list[Signed]:
+    """In order. Whether each is what its process signed is not asked here: most are never given to
+    a store, because it has them."""
+    by_number = {each.batch.number: each for each in read(segment) if each.batch.number < below}
     return [by_number[number] for number in sorted(by_number)]
-
-
-def genuine(batches: Iterable[Signed], process: Process) -> Iterator[Signed]:
-    """Up to the first that its process did not sign."""
-    for signed in batches:
-        try:
-            signed.batch.verify(signed.signature, process.public_key)
-        except NotSigned:
-            _log.error("spool_altered", process=process.process, number=signed.batch.number)
-            return
-        yield signed
 
 
 def locked(path: Path, *, age: float, now: float) -> Segment | None:

@@ -50,6 +50,8 @@ FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
   AS held (process, first, last, position)
 ORDER BY position
 """
+_AT_ONCE = 16
+"""Segments that one statement counts the batches of: it must be answered within the deadline."""
 _STORED = "SELECT signature FROM batches WHERE process_id = $1 AND number = $2"
 
 
@@ -171,19 +173,19 @@ async def numbers(line: Line, batches: Sequence[Signed]) -> set[int]:
 async def lacking(line: Line, segments: Sequence[Segment]) -> list[Segment]:
     """Those of whose numbers the store has not every single one."""
     asked = [each for each in segments if each.last >= 0]
-    if not asked:
-        return []
-    rows = await line.fetch(
-        _COUNTS,
-        [each.owner.process.process for each in asked],
-        [each.first for each in asked],
-        [each.last for each in asked],
-    )
-    return [
-        each
-        for each, [count] in zip(asked, rows, strict=True)
-        if count < each.last - each.first + 1
-    ]
+    found: list[Segment] = []
+    for begin in range(0, len(asked), _AT_ONCE):
+        some = asked[begin : begin + _AT_ONCE]
+        rows = await line.fetch(
+            _COUNTS,
+            [each.owner.process.process for each in some],
+            [each.first for each in some],
+            [each.last for each in some],
+        )
+        for each, [count] in zip(some, rows, strict=True):
+            if count <= each.last - each.first:
+                found.append(each)
+    return found
 
 
 async def holds(line: Line, signed: Signed) -> bool:

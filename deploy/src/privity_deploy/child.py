@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -67,6 +68,9 @@ class Child:
 
     def start(self) -> None:
         self._started_at = time.monotonic()
+        # Inherited: what lies open in a process that crashes, such as a password on its way to its
+        # hash, is in no core file.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if isinstance(self._address, Path):
             self._address.unlink(missing_ok=True)
         with self.log_file.open("ab") as log:

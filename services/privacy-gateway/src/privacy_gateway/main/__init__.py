@@ -69,7 +69,7 @@ from privacy_gateway.domain.tokens.sessions import CustomerSessions
 from privacy_gateway.domain.watch import metrics
 from privacy_gateway.domain.watch.metrics import Figures
 from privacy_gateway.domain.work import Work
-from privacy_gateway.main import deletion, rotation
+from privacy_gateway.main import deletion, memory, rotation
 from privacy_gateway.main.parts import Parts, build, provider_of
 from privacy_gateway.settings import Settings
 from privity_database import migrate
@@ -81,6 +81,7 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 def create_app(settings: Settings | None = None) -> Edge:
     """The application for uvicorn, with its outermost layer."""
+    memory.keep_to_itself()
     logs.configure()
     settings = settings or Settings()  # type: ignore[call-arg]  # from the environment
     parts = build(settings)

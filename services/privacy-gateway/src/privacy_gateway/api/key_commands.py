@@ -156,6 +156,7 @@ async def _rotate_signing(asked: argparse.Namespace, by: _Means) -> int:
         signing_keys.fresh(),
         announce=by.destruction.announce,
         overlap=OVERLAP,
+        since=(await rotations.find(by.keys, rotation_id))["begun_at"],
     )
     await rotations.move(by.keys, rotation_id, key_id=key_id)
     await rotations.finish(by.keys, rotation_id)

@@ -103,6 +103,7 @@ async def _take_over(connection: Any, rotation: Any, by: Means) -> None:
             os.urandom(KEY_BYTES),
             announce=by.announce,
             overlap=None,
+            since=rotation["begun_at"],
         )
     await rotations.move(connection, rotation["id"], key_id=key_id)
 

@@ -41,12 +41,10 @@ SELECT $1, $2, 'coming', $3, $4, coalesce(max(generation), -1) + 1 FROM ring_key
 _STEP_DOWN = (
     "UPDATE ring_keys SET state = 'leaving', ends_at = $2 WHERE ring = $1 AND state = 'current'"
 )
-# One that is coming, or that has just taken over and may not have been announced.
+# One that is coming, or that this rotation has made the current one and may not have announced.
 _UNDER_WAY = """
-SELECT key_id FROM ring_keys AS this WHERE ring = $1 AND (state = 'coming' OR (
-    state = 'current' AND created_at > now() - interval '10 minutes'
-    AND EXISTS (SELECT FROM ring_keys WHERE ring = this.ring AND state = 'leaving')
-)) ORDER BY state LIMIT 1
+SELECT key_id FROM ring_keys WHERE ring = $1
+AND (state = 'coming' OR (state = 'current' AND created_at >= $2)) ORDER BY state LIMIT 1
 """
 _STEP_UP = "UPDATE ring_keys SET state = 'current' WHERE key_id = $1 AND state = 'coming'"
 _IS_COMING = "SELECT state = 'coming' FROM ring_keys WHERE key_id = $1 FOR UPDATE"
@@ -124,12 +122,14 @@ async def replace(
     *,
     announce: Callable[[], Awaitable[None]],
     overlap: timedelta | None,
+    since: datetime,
 ) -> str:
-    """A new key takes over. After a crash it goes on where it stopped.
+    """A new key takes over. `since` is when this rotation began: after a crash it goes on where it
+    stopped, and the next rotation makes another key, however soon it comes.
 
     Without an `overlap` the old one is accepted until `end` is called.
     """
-    key_id: str | None = await connection.fetchval(_UNDER_WAY, ring)
+    key_id: str | None = await connection.fetchval(_UNDER_WAY, ring, since)
     if key_id is None:
         added = await wrapped(keks, ring, material)
         await connection.execute(_ADD, *added)

@@ -166,9 +166,30 @@ async def test_a_new_signing_key_is_known_before_it_signs(say, held):
     assert current == coming[::-1]
     code, said = await say("status")
     assert "accepted until" in said
-    # Asked again within minutes, it is the same rotation.
+
+
+async def test_a_rotation_that_was_killed_is_gone_on_with_and_the_next_makes_another_key(
+    say, held, apart
+):
+    """However soon it comes: the second key may be the one that leaked."""
+    _, _, _, taken = held
     await say("rotate", "token-signing")
-    assert taken[-1] == current
+    [first, *_] = taken[-1]
+    connection = await asyncpg.connect(for_driver(apart["keys"].owner))
+    # As if it had been killed before it could say that it was over.
+    await connection.execute(
+        "UPDATE key_rotations SET finished_at = NULL, key_id = NULL WHERE begun_at ="
+        " (SELECT max(begun_at) FROM key_rotations WHERE kind = 'token_signing')"
+    )
+    await connection.close()
+
+    await say("rotate", "token-signing")
+    resumed = taken[-1]
+    await say("rotate", "token-signing")
+
+    assert resumed[0] == first
+    assert taken[-1][0] not in resumed
+    assert set(taken[-1][1:]) == set(resumed)
 
 
 async def test_a_signing_key_that_leaked_ends_at_once(say, held):

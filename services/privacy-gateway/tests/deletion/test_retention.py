@@ -1,6 +1,7 @@
 """Retention under a clock that is moved: nothing early, nothing overdue, by country."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from privacy_gateway.api.command_line import main
 from privacy_gateway.clients.holdings import HoldingsUnknown
 from privacy_gateway.domain.retention import clocks, holds, terms
+from privacy_gateway.domain.retention import sweep as sweeping
 from privacy_gateway.domain.retention.dueness import due, overdue
 from privacy_gateway.domain.retention.sweep import sweep
 from privity_contracts import ids
@@ -173,6 +175,37 @@ async def test_a_hold_keeps_and_its_release_lets_go(means, a_person, town, clock
     await sweep(means)
 
     assert "user.name" not in town.held[person.id, person.order].fields
+
+
+async def test_who_waits_for_long_hides_nobody_who_is_due(means, a_person, clock, monkeypatch):
+    """Three whom a hold keeps, one whose service is away, and the one behind them all."""
+    monkeypatch.setattr(sweeping, "AT_ONCE", 2)
+    people = [await a_person() for _ in range(5)]
+    for person in people:
+        await delivered(means, person, country="DE")
+        clock.ahead(seconds=1)
+    *kept, away, last = people
+    for person in kept:
+        async with means.database.transaction() as tx:
+            await holds.place(tx, person.id, None, reason="audit", by="stf_x", now=clock())
+    clock.ahead(days=91)
+
+    async def drop(subject, scope, classes):
+        if subject == away.id:
+            raise HoldingsUnknown("away")
+        return await town.drop(subject, scope, classes)
+
+    town = means.holdings
+    holdings = type("Holdings", (), {"drop": staticmethod(drop), "of": staticmethod(town.of)})()
+    with pytest.raises(RetryLater):
+        await sweep(replace(means, holdings=holdings))
+
+    assert "user.name" not in town.held[last.id, last.order].fields
+    async with means.database.transaction() as tx:
+        late = await due(tx, means.policy.file, until=clock(), limit=2, held=False)
+    assert away.id in {each.subject_id for each in late}
+    await sweep(means)
+    assert "user.name" in town.held[kept[0].id, kept[0].order].fields
 
 
 async def test_a_sweep_that_does_not_run_is_seen(means, a_person, clock):

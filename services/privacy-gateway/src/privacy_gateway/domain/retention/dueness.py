@@ -3,7 +3,7 @@
 Nothing is computed ahead, so a policy that shortens a time takes effect with the next look.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
@@ -19,19 +19,23 @@ KINDS: Final[tuple[Literal["account", "order", "case"], ...]] = ("account", "ord
 ASKED: Final = Rule("order_ended", "P0D", "the customer asked for it while the order was under way")
 
 
-# Each line of the policy is one look-up by its clock, all of them one statement.
-_DUE: Final = text("""
+_HELD: Final = """
+EXISTS (
+    SELECT FROM legal_holds AS h
+    WHERE h.subject_id = c.subject_id AND h.released_at IS NULL
+      AND (h.scope IS NULL OR h.scope = c.scope)
+)
+"""
+# Each line of the policy is one look-up by its clock, all of them one statement. Whatever is not
+# asked for is left out before it is counted: a thousand that wait hide nobody who does not.
+_DUE: Final = text(f"""
 SELECT line.number, due.scope, due.subject_id, due.started_at, due.held
 FROM jsonb_to_recordset(CAST(:lines AS jsonb)) AS line (
     number int, class text, clock text, before timestamptz, prefix text,
     countries text[], but text[], left_behind boolean, nothing_waits boolean
 )
 CROSS JOIN LATERAL (
-    SELECT c.scope, c.subject_id, c.started_at, EXISTS (
-        SELECT FROM legal_holds AS h
-        WHERE h.subject_id = c.subject_id AND h.released_at IS NULL
-          AND (h.scope IS NULL OR h.scope = c.scope)
-    ) AS held
+    SELECT c.scope, c.subject_id, c.started_at, {_HELD} AS held
     FROM retention_clocks AS c
     WHERE c.clock = line.clock AND c.started_at <= line.before
       AND starts_with(c.scope, line.prefix)
@@ -45,9 +49,11 @@ CROSS JOIN LATERAL (
       AND NOT (line.nothing_waits AND EXISTS (
           SELECT FROM left_behind AS l WHERE l.subject_id = c.subject_id
       ))
+      AND c.scope <> ALL (CAST(:but_scopes AS text[]))
+      AND (CAST(:held AS boolean) IS NULL OR CAST(:held AS boolean) = {_HELD})
     ORDER BY c.started_at LIMIT :limit
 ) AS due
-""")
+""")  # noqa: S608  # a constant
 
 
 class DueClass(NamedTuple):
@@ -73,13 +79,21 @@ class _Line(NamedTuple):
 
 
 async def due(
-    tx: AsyncSession, file: PolicyFile, *, until: datetime, limit: int = 1000
+    tx: AsyncSession,
+    file: PolicyFile,
+    *,
+    until: datetime,
+    limit: int = 1000,
+    held: bool | None = None,
+    but: Collection[str] = (),
 ) -> list[DueClass]:
-    """The oldest of each rule first; what a hold keeps is there and marked."""
+    """The oldest of each rule first; what a hold keeps is there and marked, unless only what is
+    held, or is not, is asked for. Scopes in `but` are left out."""
     found: dict[tuple[str, str], DueClass] = {}
     lines = list(_lines(file))
     asked = [_asked(number, line, until=until) for number, line in enumerate(lines)]
-    for row in await tx.execute(_DUE, {"lines": orjson.dumps(asked).decode(), "limit": limit}):
+    which = {"limit": limit, "held": held, "but_scopes": list(but)}
+    for row in await tx.execute(_DUE, {"lines": orjson.dumps(asked).decode(), **which}):
         line = lines[row.number]
         each = DueClass(
             row.scope,
@@ -100,7 +114,7 @@ async def overdue(tx: AsyncSession, file: PolicyFile, *, now: datetime, grace: f
     """How many classes should have been gone for longer than `grace` seconds and are not. Zero,
     or the sweep does not do its work."""
     late = datetime.fromtimestamp(now.timestamp() - grace, now.tzinfo)
-    return sum(not each.held for each in await due(tx, file, until=late))
+    return len(await due(tx, file, until=late, held=False))
 
 
 def _lines(file: PolicyFile) -> Iterator[_Line]:

@@ -42,24 +42,27 @@ async def sweep(by: Means) -> str:
     """The id of its report. Raises RetryLater when something could not go yet."""
     began = by.clock()
     gone = failed = 0
-    held: set[tuple[str, str]] = set()
-    tried: set[str] = set()
+    passed: set[str] = set()
+    file = by.policy.file
+    async with by.database.transaction() as tx:
+        found = await due(tx, file, until=began, limit=AT_ONCE, held=True)
+    held = {(each.scope, each.retention_class) for each in found}
     while True:
         async with by.database.transaction() as tx:
-            found = await due(tx, by.policy.file, until=began, limit=AT_ONCE)
-        held.update((each.scope, each.retention_class) for each in found if each.held)
-        waiting = _by_scope([e for e in found if not e.held and e.scope not in tried])
-        if not waiting:
+            found = await due(tx, file, until=began, limit=AT_ONCE, held=False, but=passed)
+        waiting = _by_scope(found)
+        if not waiting or failed > AT_ONCE:
             break
         for scope, classes in waiting.items():
-            tried.add(scope)
             try:
                 if await _is_held(by, scope, classes[0].subject_id):
                     held.update((each.scope, each.retention_class) for each in classes)
+                    passed.add(scope)
                     continue
                 await _end(by, scope, classes)
             except Unavailable as exc:
                 _log.warning("not_swept", reason=exc.code)
+                passed.add(scope)
                 failed += 1
             else:
                 gone += len(classes)

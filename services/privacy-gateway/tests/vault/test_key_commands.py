@@ -10,7 +10,13 @@ import privacy_gateway
 from privacy_gateway.api.command_line import main
 from privacy_gateway.clients.line import for_driver
 from privacy_gateway.domain.vault.data_keys import DataKeys
-from privacy_gateway.domain.vault.kek import Belonging, KeyFile, NotUnwrapped, Wrapped
+from privacy_gateway.domain.vault.kek import (
+    Belonging,
+    KeyFile,
+    NotUnwrapped,
+    StillNeeded,
+    Wrapped,
+)
 from privacy_gateway.domain.vault.key_cache import Place
 from privacy_gateway.domain.vault.rings import Rings
 from privity_contracts import ids
@@ -101,6 +107,34 @@ async def test_a_key_that_still_wraps_is_not_taken_away(say, held):
     code, said = await say("status")
     assert (code, "keys rotate kek --resume" in said) == (3, True), said
     assert await opens(keys, made)
+
+
+async def test_the_end_of_a_key_encryption_key_is_written_down_before_it_and_once(
+    say, held, apart, monkeypatch
+):
+    """Killed in between, the next one finds it said already; nothing is said of another key."""
+    keks, *_ = held
+    first = await keks.current()
+    await say("rotate", "kek")
+    connection = await asyncpg.connect(for_driver(apart["keys"].owner))
+    said = "SELECT key_id FROM key_steps WHERE step = 'destroyed' AND kind = 'key_encryption'"
+    real = KeyFile.retire
+
+    async def killed(self, kek_id):
+        raise StillNeeded("killed")
+
+    monkeypatch.setattr(KeyFile, "retire", killed)
+    assert (await say("retire", first))[0] == 1
+    monkeypatch.setattr(KeyFile, "retire", real)
+    written = [row["key_id"] for row in await connection.fetch(said)]
+    for kek_id in (first, first, "kek_of_nobody", await keks.current()):
+        await say("retire", kek_id)
+
+    assert first in written
+    assert [row["key_id"] for row in await connection.fetch(said)] == written
+    assert await keks.current() != first  # it looks at the file again
+    assert not keks.holds(first)
+    await connection.close()
 
 
 async def test_what_does_not_unwrap_is_counted_and_left(say, held, apart):

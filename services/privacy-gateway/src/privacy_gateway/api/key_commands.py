@@ -200,8 +200,12 @@ async def _retire(asked: argparse.Namespace, by: _Means) -> int:
         if wrapped := await key_rotation.under(connection, what, asked.kek_id):
             sys.stderr.write(f"{asked.kek_id} still wraps {wrapped:,} {what.name}\n")
             return 1
+    if by.keks.holds(asked.kek_id):
+        if asked.kek_id == await by.keks.current():
+            raise StillNeeded(f"{asked.kek_id} wraps")
+        # Before it is done: killed in between, it is on record and asked for again.
+        await rotations.note_destroyed(by.keys, "key_encryption", [asked.kek_id])
     await by.keks.retire(asked.kek_id)
-    await rotations.note_destroyed(by.keys, "key_encryption", [asked.kek_id])
     sys.stdout.write(
         f"{asked.kek_id} is out of the file; backups hold it as long as they are kept\n"
     )

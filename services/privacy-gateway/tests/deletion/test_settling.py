@@ -139,3 +139,48 @@ async def test_a_hold_that_is_placed_during_a_sweep_is_kept(means, a_person, clo
     [kept] = ended
     assert await opens(kept) == 6
     assert await opens(first if kept is second else second) == 4
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_what_a_hold_kept_from_a_deletion_goes_when_it_is_released(
+    means, a_person, clock, opens, whole
+):
+    """At once, and not when it would have gone without the deletion; the log's pseudonyms last."""
+    person = await a_person()
+    await delivered(means, person, country="DE")
+    scopes = [None] if whole else [person.order, person.case]
+    for scope in scopes:
+        await hold(means, person, scope)
+    await run(await wish(means, person), by=means)
+    kept = 6 if whole else 3
+    clock.ahead(days=2)
+    await sweep(means)
+    assert await opens(person) == kept
+
+    async with means.database.transaction() as tx:
+        for each in await holds.standing(tx, [person.id]):
+            await holds.release(tx, each.id, by="stf_x", now=clock())
+    for _ in range(2):
+        await sweep(means)
+
+    assert await opens(person) == 0
+    left = [e.place for e in await means.inventory.of(person.id) if e.destroyed_at is None]
+    assert left == []
+
+
+async def test_an_order_under_way_is_not_ended_by_the_release_of_a_hold(
+    means, a_person, clock, opens
+):
+    person = await a_person(in_progress="order_in_transit")
+    await hold(means, person, person.order)
+    await run(await wish(means, person, orders_in_progress="leave"), by=means)
+
+    async with means.database.transaction() as tx:
+        [placed] = await holds.standing(tx, [person.id])
+        await holds.release(tx, placed.id, by="stf_x", now=clock())
+    await sweep(means)
+    assert await opens(person) == 2
+
+    await delivered(means, person, country="DE")
+    await sweep(means)
+    assert await opens(person) == 0

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from privacy_gateway.clients.mailboxes import MailboxUnknown
 from privacy_gateway.domain.deletion import asking, confirming, partners, receipt
 from privacy_gateway.domain.deletion.means import Means, deletion_access, known
-from privacy_gateway.domain.deletion.plan import Known, Plan, plan
+from privacy_gateway.domain.deletion.plan import HELD, Known, Plan, plan
 from privacy_gateway.domain.disclosure.messages import MessageNotSent, MessageUnderWay
 from privacy_gateway.domain.retention import clocks, holds, terms
 from privacy_gateway.domain.vault.data_keys import AUDIT_TAG
@@ -165,7 +165,12 @@ async def _remember(tx: AsyncSession, deletion: Deletion, decided: Plan, *, now:
             )
             .on_conflict_do_nothing()
         )
-    for scope in decided.in_progress:
+    held = {part.scope for part in decided.stay if part.why.startswith(HELD)}
+    held -= {f"account/{subject}", *decided.in_progress}
+    for scope in sorted(held):
+        # It goes when nothing holds it any more.
+        await clocks.start(tx, scope, "account_closed", subject_id=subject, country=None, at=now)
+    for scope in (*decided.in_progress, *sorted(held)):
         await tx.execute(
             insert(LeftBehind)
             .values(scope=scope, subject_id=subject, deletion_id=deletion.id)

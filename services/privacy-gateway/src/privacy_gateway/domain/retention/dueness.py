@@ -17,6 +17,8 @@ from privacy_gateway.domain.vault.data_keys import AUDIT_TAG
 
 KINDS: Final[tuple[Literal["account", "order", "case"], ...]] = ("account", "order", "case")
 ASKED: Final = Rule("order_ended", "P0D", "the customer asked for it while the order was under way")
+RELEASED: Final = Rule("account_closed", "P0D", "the customer asked for it while a hold stood")
+"""The clock is started for what a hold keeps from a deletion."""
 
 
 _HELD: Final = """
@@ -76,6 +78,8 @@ class _Line(NamedTuple):
     countries: tuple[str, ...] | None
     """Nothing stands for all but those that have a rule of their own."""
     but: tuple[str, ...]
+    left: bool = False
+    """For what a deletion has left behind. A class that is kept on request is in no such line."""
 
 
 async def due(
@@ -121,8 +125,10 @@ def _lines(file: PolicyFile) -> Iterator[_Line]:
     for name, retention in file.retention.items():
         for kind in KINDS:
             counted: Counted | None = retention.elsewhere.get(kind, retention)
-            if counted is not None and counted.on_request == "delete" and kind == "order":
-                yield _Line(name, "left", ASKED, None, ())
+            if counted is not None and counted.on_request == "delete" and kind != "account":
+                yield _Line(name, kind, RELEASED, None, (), left=True)
+                if kind == "order":
+                    yield _Line(name, kind, ASKED, None, (), left=True)
             while counted is not None:
                 yield from _by_country(name, kind, counted)
                 counted = counted.or_after
@@ -144,11 +150,10 @@ def _asked(number: int, line: _Line, *, until: datetime) -> dict[str, Any]:
         "class": line.retention_class,
         "clock": line.rule.clock,
         "before": ends_before(until, line.rule.keep).isoformat(),
-        # A class that is kept on request is not in anybody's left-behind line.
-        "prefix": "order/" if line.kind == "left" else f"{line.kind}/",
+        "prefix": f"{line.kind}/",
         "countries": line.countries,
         "but": line.but,
-        "left_behind": line.kind == "left",
+        "left_behind": line.left,
         # The log has to say whose something is for as long as anything is under way.
         "nothing_waits": line.retention_class == AUDIT_TAG,
     }

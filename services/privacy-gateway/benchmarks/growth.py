@@ -13,6 +13,7 @@ again after.
 from __future__ import annotations
 
 import contextlib
+import re
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -36,22 +37,21 @@ PEOPLE, ACTORS = 1_000, 50
 _ROWS = """
 INSERT INTO {part} (id, recorded_at, leaf, kind, decision, purpose, role, subject_tag, actor_tag,
                     categories, process_id, batch, position)
-SELECT id, at, convert_to(replace(replace(replace(replace($1::text, $2, id), $3, stamp),
-                                          $4, subject), $5, actor), 'UTF8'),
-       'read', 'allow', 'delivery', 'dispatch', subject, actor, $6::text[], 'prc_filled', n / 10,
-       n % 10
+SELECT id, at, convert_to({leaf}, 'UTF8'), 'read', 'allow', 'delivery', 'dispatch', subject, actor,
+       $1::text[], 'prc_filled', n / 10, n % 10
 FROM (
     SELECT n, at, 'rec_' || lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 11, '0')
            || left(md5(n::text), 15) AS id,
            to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS stamp,
-           CASE WHEN person < cardinality($7::text[]) THEN ($7::text[])[person + 1]
-                ELSE 't1:' || left(md5(person::text) || md5('x' || person), length($4) - 3)
+           CASE WHEN person < cardinality($2::text[]) THEN ($2::text[])[person + 1]
+                ELSE 't1:' || left(md5(person::text) || md5('x' || person), {length} - 3)
            END AS subject,
-           't1:' || left(md5('a' || n % {actors}) || md5('b' || n % {actors}), length($5) - 3)
+           't1:' || left(md5('a' || n % {actors}) || md5('b' || n % {actors}), {length} - 3)
            AS actor
-    FROM (SELECT n, n % $8::bigint AS person, date_trunc('month', now(), 'UTC')
-                 + (now() - date_trunc('month', now(), 'UTC')) * ((n - $9) / ($10 - $9 + 1.0)) AS at
-          FROM generate_series($9::bigint, $10::bigint) AS n) AS numbered
+    FROM (SELECT n, n % $3::bigint AS person, date_trunc('month', now(), 'UTC') + (n - $4)
+                 * ((now() - date_trunc('month', now(), 'UTC')) / ($5 - $4 + 1)) AS at
+          FROM generate_series($4::bigint, $5::bigint) AS n OFFSET 0) AS numbered
+    OFFSET 0  -- worked out once a row, not wherever it is named
 ) AS other
 """
 _BATCHES = """
@@ -87,22 +87,31 @@ async def filled(owner_url: str, log: AuditLog, crowd: Crowd, *, size: int) -> i
     there = await owner.fetchval("SELECT count(*) FROM records")
     model = await owner.fetchrow("SELECT * FROM records WHERE id = $1", receipt.record_id)
     opening = await owner.fetchrow("SELECT * FROM openings LIMIT 1")
-    text = model["leaf"].decode()
-    at = text.partition('"at":"')[2].partition('"')[0]
-    subjects = max(1, (size - there) // EACH)
-    subject, actor = model["subject_tag"], model["actor_tag"]
+    subjects, length = max(1, (size - there) // EACH), len(model["subject_tag"])
     async with without_indexes(owner) as part:
         await owner.execute(
-            _ROWS.format(part=part, actors=ACTORS),
-            *(text, model["id"], at, subject, actor, model["categories"], crowd.tags),
-            *(subjects, there + 1, size),
+            _ROWS.format(part=part, actors=ACTORS, length=length, leaf=leaf_like(model)),
+            *(model["categories"], crowd.tags, subjects, there + 1, size),
         )
     await owner.execute(_BATCHES, b"x" * 32, there + 1, size)
-    await owner.execute(_OPENINGS, len(subject), opening["month"], opening["sealed"], subjects)
+    await owner.execute(_OPENINGS, length, opening["month"], opening["sealed"], subjects)
     for table in (part, "batches", "openings"):
         await owner.execute(f"ANALYZE {table}")
     await owner.close()
     return min(subjects, PEOPLE)
+
+
+def leaf_like(model: Any) -> str:
+    """As SQL: the model's leaf with what is another's in place of what was the model's."""
+    text = model["leaf"].decode()
+    others = {
+        model["id"]: "id",
+        text.partition('"at":"')[2].partition('"')[0]: "stamp",
+        model["subject_tag"]: "subject",
+        model["actor_tag"]: "actor",
+    }
+    parts = re.split(f"({'|'.join(map(re.escape, others))})", text)
+    return " || ".join(others.get(part, f"'{part}'") for part in parts)
 
 
 @contextlib.asynccontextmanager

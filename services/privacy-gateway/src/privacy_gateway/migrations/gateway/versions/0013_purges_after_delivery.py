@@ -11,9 +11,11 @@ MOMENT = sa.DateTime(timezone=True)
 def upgrade() -> None:
     op.add_column("deliveries", sa.Column("left_at", MOMENT))
     op.add_column("deliveries", sa.Column("purge_asked_at", MOMENT))
-    # Of those from before nobody knows which ones arrived: every attempt may have.
-    op.execute("UPDATE deliveries SET left_at = first_attempt_at WHERE outcome <> 'rejected'")
-    op.execute("UPDATE deliveries SET left_at = first_attempt_at WHERE outcome IS NULL")
+    # Of those from before nobody knows which ones arrived: any that was not kept back here.
+    op.execute(
+        "UPDATE deliveries SET left_at = first_attempt_at WHERE outcome IS NULL"
+        " OR outcome <> 'rejected' OR reason IN ('refused', 'redirect')"
+    )
     op.create_index("deliveries_order", "deliveries", ["order_id"])
     op.create_index(
         "deliveries_unasked",

@@ -156,7 +156,10 @@ def test_lists_keep_their_length(contracts: Contracts, count: int) -> None:
     assert reading.errors == [("/lines", "length")]
 
 
-@pytest.mark.parametrize("key", ["../../admin", "adr_1?x=1", "a" * 41, "", 5, None])
+@pytest.mark.parametrize(
+    "key",
+    ["../../admin", "adr_1?x=1", "a" * 41, "", 5, None, "٣٣٣", "adr_٣", "ｓearches", "searches"],
+)
 def test_an_id_to_carry_cannot_leave_its_path(contracts: Contracts, key: Any) -> None:
     lines = [{"product": mint("prd"), "quantity": 1}]
 

@@ -11,6 +11,7 @@ GOOD = [
     ("https://a.b.c.example.com/x?y=1&z=%20", "a.b.c.example.com", 443, "/x?y=1&z=%20"),
     ("https://xn--mller-kva.example/", "xn--mller-kva.example", 443, "/"),
     ("https://1.example.com/@partner", "1.example.com", 443, "/@partner"),
+    ("https://hooks.example.com?x=1", "hooks.example.com", 443, "/?x=1"),
 ]
 HOSTILE = [
     "",
@@ -35,6 +36,14 @@ HOSTILE = [
     "https://localhost.:443/",
     "https://customers/",
     "https://kubernetes.default.svc:6443/",
+    "https://kubernetes.default.svc/",
+    "https://metadata.google.internal/",
+    "https://localhost.localdomain/",
+    "https://shop.localhost/",
+    "https://printer.local/",
+    "https://router.home.arpa/",
+    "https://router.lan:8443/",
+    "https://hooks.onion/",
     "https://hooks.example.com./",
     "https://.example.com/",
     "https://-a.example.com/",

@@ -18,7 +18,7 @@ from privacy_gateway.domain.tokens.caller import VISITOR, Caller, service
 from privacy_gateway.domain.work import Work
 from privity_contracts import ids
 from privity_database import Database
-from privity_rest import Refusal, Unauthenticated
+from privity_rest import Malformed, Refusal, Unauthenticated
 
 ORDER = ids.mint("ord")
 SECRET = "Alice Example, Musterstraße 1"
@@ -38,7 +38,9 @@ async def door(contracts, outbound, vault, log, services, gateway_database):
         sessions=None,  # of use where a session begins or ends alone
     )
 
-    async def ask(who: Caller, path: str, method: str = "GET") -> tuple[int, Any]:
+    async def ask(
+        who: Caller, path: str, method: str = "GET", *, query: bytes = b""
+    ) -> tuple[int, Any]:
         sent: list[Any] = []
 
         async def send(message: Any) -> None:
@@ -46,7 +48,7 @@ async def door(contracts, outbound, vault, log, services, gateway_database):
 
         match = forwarding.find(method, path)
         assert match is not None
-        scope = {"path": path, "query_string": b"", "privity.caller": who}
+        scope = {"path": path, "query_string": query, "privity.caller": who}
         await forwarding.answer(match, scope, Arrival(request_id=ids.mint("req")), send)
         body = sent[1]["body"]
         return sent[0]["status"], orjson.loads(body) if body else None
@@ -121,6 +123,26 @@ async def test_a_service_reads_only_what_it_is_trusted_to_read(door, behind) -> 
 async def test_a_visitor_is_asked_to_sign_in_rather_than_refused(door, behind) -> None:
     with pytest.raises(Unauthenticated):
         await door(VISITOR, f"/v1/orders/{ORDER}")
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        (b"&".join(b"a%d=1" % number for number in range(33)), "too_many_parameters"),
+        (b"&" * 2000, "too_many_parameters"),
+        (b"a=1", "unknown_parameter"),
+        (b"limit=1&limit=2", "repeated_parameter"),
+        ("limit=٣".encode(), "int_type"),
+    ],
+)
+async def test_a_query_that_nobody_offers_is_refused_and_asks_no_service(
+    door, behind, query: bytes, code: str
+) -> None:
+    with pytest.raises(Malformed) as refused:
+        await door(VISITOR, "/v1/products", query=query)
+
+    assert refused.value.errors[-1][1] == code
+    assert behind.asked == []
 
 
 async def test_a_services_refusal_says_no_more_than_a_problem_may(door, behind) -> None:

@@ -4,8 +4,7 @@ Requests are held to limits before anything reads them. Every answer has the sam
 headers; every refusal and every bug becomes a problem document that holds no value; one log line a
 request, with ids and the route's template, never the address.
 
-What it cannot do: uvicorn has no time limit for headers that trickle in. In front of the open
-internet stands a server that has one.
+What never becomes a whole head of a request is refused before it comes here: `wire.py`.
 """
 
 import asyncio
@@ -42,6 +41,13 @@ Headers = list[tuple[bytes, bytes]]
 FORM_PATHS = frozenset({"/v1/token", "/v1/token/revocation", "/v1/token/introspection"})
 """OAuth's endpoints: form-encoded requests, and errors in OAuth's own form."""
 
+PROTECTION = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-site"),
+    (b"x-frame-options", b"DENY"),
+)
+
 _DECIDED = frozenset({b"cache-control", b"content-security-policy", b"request-id"})
 _PROBLEM = problems.MEDIA_TYPE.encode()
 _KEPT_FROM_ERRORS = frozenset({b"allow", b"retry-after", b"www-authenticate"})
@@ -65,12 +71,7 @@ class Edge:
         self._cors = cors
         self._limits = limits or Limits()
         self.deadlines = Deadlines(self._limits.answer_seconds)
-        self._protection: Headers = [
-            (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"no-referrer"),
-            (b"cross-origin-resource-policy", b"same-site"),
-            (b"x-frame-options", b"DENY"),
-        ]
+        self._protection: Headers = [*PROTECTION]
         if https:
             insist = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
             self._protection.append(insist)

@@ -45,6 +45,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 READ_SECONDS = 1.8  # an answer, or an honest 503, within two seconds
 WRITE_SECONDS = 20.0
+MOST_PARAMETERS = 32
 
 
 class PurposeNotAllowed(NotAllowed):
@@ -179,7 +180,9 @@ class Forwarding:
             return ""
         if query_holds_card_number(raw):
             raise CardNumberRefused("a card number in a query")
-        pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=32)
+        if raw.count(b"&") >= MOST_PARAMETERS:
+            raise Malformed("the query cannot be read", errors=[("", "too_many_parameters")])
+        pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
         errors, seen = [], set()
         for name, text in pairs:
             check = query_checks.get(name)

@@ -22,6 +22,14 @@ _URL = re.compile(
 )
 # The last label starts with a letter: no spelling of a number ends that way.
 _NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
+# Last labels that the public name system never has: RFC 6761, RFC 6762 with its appendix G,
+# RFC 7686, RFC 8375, ICANN's .internal, and what machines and clusters use at home.
+_NEVER_PUBLIC = frozenset(
+    {
+        *("arpa", "corp", "home", "internal", "intranet", "invalid", "lan", "local"),
+        *("localdomain", "localhost", "onion", "private", "svc"),
+    }
+)
 _ALLOWED = re.compile(r"(?P<host>[0-9.]+|\[[0-9a-f:.]+\]):(?P<port>[1-9][0-9]{0,4})")
 
 Address = IPv4Address | IPv6Address
@@ -68,12 +76,15 @@ class AllowedAddresses:
             raise UnsafeEndpoint("not_an_https_url")
         scheme, host = match["scheme"], match["host"]
         port = int(match["port"] or (443 if scheme == "https" else 80))
-        endpoint = Endpoint(scheme, host.strip("[]"), port, match["target"] or "/")
+        target = match["target"]
+        if not target.startswith("/"):  # a query alone
+            target = f"/{target}"
+        endpoint = Endpoint(scheme, host.strip("[]"), port, target)
         if self.holds(endpoint.host, port):
             return endpoint
         if scheme != "https":
             raise UnsafeEndpoint("not_an_https_url")
-        if _NAME.fullmatch(host) is None:
+        if _NAME.fullmatch(host) is None or host.rpartition(".")[2] in _NEVER_PUBLIC:
             raise UnsafeEndpoint("not_a_public_name")
         # A name may still turn out to stand for a listed address, at whatever port that has.
         if port not in PORTS and all(port != listed for _, listed in self._listed):

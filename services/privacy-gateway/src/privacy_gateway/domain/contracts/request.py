@@ -18,6 +18,7 @@ from privacy_gateway.domain.contracts.reading import (
     Slot,
 )
 from privacy_gateway.domain.contracts.scalar import Check, Unsupported, compile_scalar
+from privity_contracts import ids
 from privity_rest.problems import safe_name
 
 
@@ -198,7 +199,7 @@ def _carry(name: str, carry: Mapping[str, str], schema: Schema) -> Node:
     }
 
     def read(value: Any, path: str, holder: dict[str, Any], _: str, out: Reading) -> None:
-        if not isinstance(value, str) or not value.replace("_", "").isalnum() or len(value) > 40:
+        if not isinstance(value, str) or not ids.is_id(value):
             out.errors.append((path, "pattern"))
             return
         holder[name] = value  # for the fingerprint; replaced before anything leaves

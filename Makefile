@@ -9,7 +9,8 @@ setup: $(VENV)/.ready
 
 # Packages come with hashes; members are installed as they lie here, with what the lock holds.
 $(VENV)/.ready: requirements.lock $(addsuffix pyproject.toml,$(MEMBERS))
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("Python 3.11 or later is needed; name it: make $(firstword $(MAKECMDGOALS)) PYTHON=...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); false; }
 	@echo "Setting up $(VENV) (first time: about a minute) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install -q --offline --python $(BIN)/python --no-deps --no-build-isolation $(foreach m,$(MEMBERS),-e ./$(m))

@@ -21,7 +21,7 @@ from privity_jobs import schema
 from privity_postgres.testing import DatabaseUrls, MakeDatabase
 
 Sessions = async_sessionmaker[AsyncSession]
-Spawn = Callable[[], "subprocess.Popen[bytes]"]
+Spawn = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture(scope="session")
@@ -67,12 +67,12 @@ def sessions(engine: AsyncEngine) -> Sessions:
 
 @pytest.fixture
 def spawn(urls: DatabaseUrls) -> Iterator[Spawn]:
-    """Starts a worker of its own process."""
+    """Starts a worker of its own process; `lease` in seconds."""
     processes: list[subprocess.Popen[bytes]] = []
 
-    def start() -> "subprocess.Popen[bytes]":
+    def start(lease: float = 2.0) -> "subprocess.Popen[bytes]":
         script = Path(__file__).with_name("worker_process.py")
-        processes.append(subprocess.Popen([sys.executable, script, urls.runtime]))
+        processes.append(subprocess.Popen([sys.executable, script, urls.runtime, str(lease)]))
         return processes[-1]
 
     yield start

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from privity_jobs import Job, RetryLater, Worker
 
 
-async def main(url: str) -> None:
+async def main(url: str, lease: str) -> None:
     engine = create_async_engine(url)
 
     async def work(job: Job) -> None:
@@ -33,7 +33,7 @@ async def main(url: str) -> None:
         if job.payload.get("then") == "retry":
             raise RetryLater("asked")
 
-    await Worker(engine, {"work": work}, lease=2.0, poll=0.1, lane_limit=16).run()
+    await Worker(engine, {"work": work}, lease=float(lease), poll=0.1, lane_limit=16).run()
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))

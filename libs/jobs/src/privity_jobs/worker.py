@@ -19,6 +19,7 @@ from privity_jobs.claims import ClaimLost, Job
 from privity_jobs.queue import ADDED
 from privity_jobs.retrying import Retry, RetryLater
 from privity_rest import Unavailable
+from privity_rest.background import end
 from privity_rest.problems import where
 
 Handler = Callable[[Job], Awaitable[None]]
@@ -101,7 +102,7 @@ class Worker:
                 loop.call_soon_threadsafe(self._wake.set)
 
         event.listen(Session, "after_commit", committed)
-        leases = asyncio.create_task(self._keep_leases())
+        leases = asyncio.create_task(self._keep_leases(), name="leases")
         try:
             while not self._stopping:
                 self._wake.clear()
@@ -110,8 +111,7 @@ class Worker:
         finally:
             event.remove(Session, "after_commit", committed)
             await self._end_attempts()
-            leases.cancel()
-            await asyncio.gather(leases, return_exceptions=True)
+            await end(leases)
 
     async def _rest(self) -> None:
         with suppress(TimeoutError):
@@ -122,9 +122,7 @@ class Worker:
         if not self._attempts:
             return
         _, late = await asyncio.wait(list(self._attempts), timeout=self._grace)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await end(*late)
 
     async def _claim(self) -> bool:
         """True when there may be more to take at once."""

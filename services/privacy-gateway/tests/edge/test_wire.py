@@ -214,7 +214,8 @@ async def test_a_head_that_trickles_in_is_not_waited_for(monkeypatch, sent, answ
     monkeypatch.setattr(wires, "HEAD_SECONDS", 0.02)
     wire, client = connected(whole)
     wire.data_received(sent)
-    await asyncio.wait_for(client.over.wait(), 5)
+    async with asyncio.timeout(5):
+        await client.over.wait()
 
     assert client.closed
     assert [refused(client)] == answered if answered else client.writes == []
@@ -230,7 +231,8 @@ async def test_after_an_answer_the_next_head_has_its_time_too(monkeypatch):
     while wire.tasks:
         await asyncio.wait(set(wire.tasks))
     wire.data_received(GET[:5])
-    await asyncio.wait_for(client.over.wait(), 5)
+    async with asyncio.timeout(5):
+        await client.over.wait()
 
     assert client.writes[1].startswith(b"HTTP/1.1 408 ")
 

@@ -145,7 +145,8 @@ async def test_an_export_goes_on_where_a_killed_process_left_it(
     for at in (1, 2, 1, 2):
         dying = Dying(database, records, vault, stretch=60, at=at)
         async with Worker(database.engine, dying.handlers(), poll=0.02, lease=1.0):
-            await asyncio.wait_for(dying.dead.wait(), 10)
+            async with asyncio.timeout(10):
+                await dying.dead.wait()
     assert (await state_of(export_id)).state == "running"
 
     export = await worked(export_id, stretch=60)

@@ -13,7 +13,7 @@ from privacy_gateway.domain.tokens.revocation import Revocations, RevocationsUnk
 from privacy_gateway.domain.tokens.sessions import CustomerSessions
 from privity_contracts import ids
 from privity_database import DatabaseUnavailable
-from privity_rest import Unauthenticated
+from privity_rest import Unauthenticated, background
 
 NOW = 1_800_000_000.0
 KEY = "k" * 64
@@ -319,6 +319,19 @@ async def test_a_process_that_never_reached_the_table_honours_no_token(signer, d
 
         with pytest.raises(RevocationsUnknown):
             authenticator.authenticate(bearer(token), now=NOW)
+
+
+async def test_a_process_that_stops_as_a_revocation_arrives_stops(
+    database, gateway_database, monkeypatch
+):
+    monkeypatch.setattr(background, "AGAIN_SECONDS", 60)  # at the first asking
+    for _ in range(20):
+        followed = Revocations(database, gateway_database.runtime)
+        async with asyncio.timeout(10):
+            async with followed.following():
+                await until(lambda followed=followed: _fresh(followed))
+                await asyncio.sleep(0.02)  # it waits for the next notification
+                followed._poke.set()
 
 
 async def test_the_feed_comes_back_after_its_connection_was_killed(

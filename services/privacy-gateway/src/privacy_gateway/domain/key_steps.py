@@ -16,6 +16,7 @@ from privacy_gateway.domain.audit.access import Access
 from privacy_gateway.domain.audit.log import AuditLog
 from privacy_gateway.domain.own_access import own_access
 from privacy_gateway.domain.policy import Policy
+from privity_rest.background import beside
 
 EVERY_SECONDS: Final = 2.0
 _TAKE = """
@@ -63,12 +64,10 @@ class KeySteps:
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._follow(), name="key steps")
         try:
-            yield
+            async with beside(self._follow(), name="key steps"):
+                yield
         finally:
-            task.cancel()
-            await asyncio.wait({task})
             self._lines.cut()
 
     async def tell(self) -> int:

@@ -27,6 +27,7 @@ from audit_log.domain.sequencing.verification import (
     Verified,
     verify,
 )
+from privity_rest.background import beside
 from privity_transparency.tiles import Growth
 
 _PAUSE, _STANDING_BY = 0.2, 0.5
@@ -62,12 +63,10 @@ class Sequencer:
 
     @contextlib.asynccontextmanager
     async def running(self) -> Any:
-        task = asyncio.create_task(self._run(), name="sequencer")
         try:
-            yield self
+            async with beside(self._run(), name="sequencer"):
+                yield self
         finally:
-            task.cancel()
-            await asyncio.wait({task})
             self._order.close()
 
     async def _run(self) -> None:

@@ -24,6 +24,7 @@ from privacy_gateway.domain.audit.store import Row
 from privacy_gateway.domain.vault.vault import Vault
 from privity_contracts import ids
 from privity_rest import Unavailable
+from privity_rest.background import end
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.3
 _log = structlog.get_logger("privity.audit")
@@ -101,8 +102,7 @@ class AuditLog:
 
     async def close(self) -> None:
         if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.wait({self._writing})
+            await end(self._writing)
         self._refuse(self._waiting)
         self._line.cut()
         self._chain.close()

@@ -16,6 +16,7 @@ import structlog
 
 from privacy_gateway.clients.line import Lines
 from privacy_gateway.domain.audit.chain import Chain
+from privity_rest.background import beside
 
 _REACHED = """
 SELECT process_id,
@@ -59,12 +60,10 @@ class Sequenced:
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._follow(), name="audit log sequenced")
         try:
-            yield
+            async with beside(self._follow(), name="audit log sequenced"):
+                yield
         finally:
-            task.cancel()
-            await asyncio.wait({task})
             self._lines.cut()
 
     async def _follow(self) -> None:

@@ -21,6 +21,7 @@ from privacy_gateway.clients.mail import Mail, MailboxRefused, MailUnavailable
 from privacy_gateway.models import BreakGlass
 from privity_database import Database
 from privity_rest import Unavailable
+from privity_rest.background import beside
 
 LOOK_SECONDS: Final = 5.0
 PUT_OFF: Final = timedelta(seconds=20)
@@ -69,13 +70,8 @@ class Telling:
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._follow(), name="break-glass")
-        try:
+        async with beside(self._follow(), name="break-glass"):
             yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     async def _follow(self) -> None:
         while True:
@@ -86,7 +82,8 @@ class Telling:
             except Unavailable as exc:
                 _log.warning("break_glass_not_read", reason=exc.code)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poke.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._poke.wait()
 
     async def tell_one(self) -> bool:
         """Whether there was one to tell of."""

@@ -20,6 +20,7 @@ from privacy_gateway.domain.policy.engine import Policy
 from privacy_gateway.domain.policy.gap import PolicyGap
 from privacy_gateway.domain.policy.in_force import PolicyInForce
 from privity_rest import Unavailable
+from privity_rest.background import beside
 
 _log = structlog.get_logger("privity.policy")
 Look = tuple[tuple[str, int, int, int], ...]
@@ -43,12 +44,10 @@ class Succession:
         # Only the process's main thread hears signals; elsewhere the folder is still looked at.
         with contextlib.suppress(ValueError, RuntimeError):
             loop.add_signal_handler(signal.SIGHUP, self._asked.set)
-        watching = asyncio.create_task(self._watch(), name="policy")
         try:
-            yield
+            async with beside(self._watch(), name="policy"):
+                yield
         finally:
-            watching.cancel()
-            await asyncio.wait({watching})
             with contextlib.suppress(ValueError, RuntimeError):
                 loop.remove_signal_handler(signal.SIGHUP)
 
@@ -58,7 +57,8 @@ class Succession:
         before = _look(self._policies.folder)
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), self._seconds)
+                async with asyncio.timeout(self._seconds):
+                    await self._asked.wait()
             asked, now = self._asked.is_set(), _look(self._policies.folder)
             self._asked.clear()
             try:

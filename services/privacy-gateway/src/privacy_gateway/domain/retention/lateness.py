@@ -17,6 +17,7 @@ from privacy_gateway.domain.policy.in_force import PolicyInForce
 from privacy_gateway.domain.retention.dueness import overdue
 from privity_database import Database
 from privity_rest import Unavailable
+from privity_rest.background import beside
 
 LOOK_SECONDS: Final = 60.0
 GRACE: Final = timedelta(days=1)
@@ -41,12 +42,8 @@ class Lateness:
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._follow(), name="lateness")
-        try:
+        async with beside(self._follow(), name="lateness"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
 
     async def _follow(self) -> None:
         while True:

@@ -22,6 +22,7 @@ from privacy_gateway.domain.tokens.jose import LONGEST_LIFETIME, Claims
 from privacy_gateway.models import Revocation
 from privity_database import Database
 from privity_rest import Unavailable
+from privity_rest.background import beside
 
 CHANNEL = "privity_revocations"
 KINDS = frozenset({"token", "session", "actor", "work"})
@@ -69,15 +70,11 @@ class Revocations:
     async def following(self) -> AsyncIterator[None]:
         """Begins with what is known already; without an answer it begins knowing nothing, and then
         `require_fresh` refuses."""
-        task = asyncio.create_task(self._follow(), name="revocations")
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._has_read.wait(), STALE_SECONDS)
-        try:
+        async with beside(self._follow(), name="revocations"):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STALE_SECONDS):
+                    await self._has_read.wait()
             yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     def require_fresh(self) -> None:
         """Raises RevocationsUnknown when this process may have missed a revocation."""
@@ -155,7 +152,8 @@ class Revocations:
                 since = await self._read(connection, since, purge=polls % _POLLS_PER_PURGE == 0)
                 polls += 1
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._poke.wait(), POLL_SECONDS)
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._poke.wait()
         finally:
             connection.terminate()
 

@@ -23,6 +23,7 @@ from privacy_gateway.domain.vault.key_table import AUDIT_TAG, Found, KeyTable
 from privacy_gateway.domain.vault.lease import CHANNEL, RENEW_SECONDS, Lease
 from privacy_gateway.domain.vault.rings import Rings
 from privity_rest import NotFound, Unavailable
+from privity_rest.background import end
 
 __all__ = ["AUDIT_TAG", "DataKeys", "KeyDestroyed", "KeysUnavailable"]
 
@@ -98,10 +99,7 @@ class DataKeys:
         self._following = asyncio.create_task(self._follow(), name="key notices")
 
     async def close(self) -> None:
-        for task in (self._working, self._following):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
+        await end(*filter(None, (self._working, self._following)))
         with contextlib.suppress(LineFailed):
             await self._lease.leave()
         self._line.cut()
@@ -185,7 +183,8 @@ class DataKeys:
                 _log.warning("key_notices_lost", reason=type(exc).__name__)
             if not again:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._noticed.wait(), RENEW_SECONDS)
+                    async with asyncio.timeout(RENEW_SECONDS):
+                        await self._noticed.wait()
             self._noticed.clear()
 
     async def _ask(

@@ -27,6 +27,7 @@ from privacy_gateway.models import RecordCount, WatchPlace
 from privity_contracts import ids
 from privity_database import Database
 from privity_rest import Unavailable
+from privity_rest.background import beside
 
 LOOK_SECONDS: Final = 1.0
 RECONCILE_SECONDS: Final = 5.0
@@ -64,16 +65,11 @@ class Watch:
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        tasks = [
-            asyncio.create_task(self._every(LOOK_SECONDS, self.catch_up), name="watch"),
-            asyncio.create_task(self._every(RECONCILE_SECONDS, self.reconcile), name="opens"),
-        ]
-        try:
+        async with (
+            beside(self._every(LOOK_SECONDS, self.catch_up), name="watch"),
+            beside(self._every(RECONCILE_SECONDS, self.reconcile), name="opens"),
+        ):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
 
     async def _every(self, seconds: float, step: Callable[[], Any]) -> None:
         while True:

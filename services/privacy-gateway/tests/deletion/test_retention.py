@@ -177,6 +177,33 @@ async def test_a_hold_keeps_and_its_release_lets_go(means, a_person, town, clock
     assert "user.name" not in town.held[person.id, person.order].fields
 
 
+async def test_a_hold_never_stands_over_what_goes_at_that_moment(means, a_person, town, clock):
+    """It waits until the keys are gone: whoever placed it may rely on what is there then."""
+    person = await a_person()
+    await delivered(means, person, country="DE")
+    clock.ahead(days=91)
+    placing, came_between = [], []
+
+    async def place():
+        async with means.database.transaction() as tx:
+            await holds.place(tx, person.id, None, reason="audit", by="stf_x", now=clock())
+
+    async def destroy(place_of_key, now):
+        if place_of_key.subject == person.id:
+            if not placing:
+                placing.append(asyncio.create_task(place()))
+            done, _ = await asyncio.wait(placing, timeout=0.3)
+            came_between.append(bool(done))
+        await means.destroy(place_of_key, now)
+
+    await sweep(replace(means, destroy=destroy))
+    await asyncio.gather(*placing)
+
+    assert came_between
+    assert not any(came_between)
+    assert "user.name" not in town.held[person.id, person.order].fields
+
+
 async def test_who_waits_for_long_hides_nobody_who_is_due(means, a_person, clock, monkeypatch):
     """Three whom a hold keeps, one whose service is away, and the one behind them all."""
     monkeypatch.setattr(sweeping, "AT_ONCE", 2)

@@ -11,7 +11,8 @@ _SET_DUMPABLE: Final = 4
 def keep_to_itself() -> None:
     """Also from handlers of cores that ignore the limit, and from debuggers of the same user:
     prctl(2), PR_SET_DUMPABLE."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0) != 0:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from privacy_gateway.models import Deletion, LegalHold
@@ -38,6 +38,7 @@ async def place(
     now: datetime,
 ) -> LegalHold:
     """Raises TooLateToHold: a hold that stands has kept what it covers."""
+    await _alone(tx, subject_id)
     under_way = select(Deletion).where(Deletion.subject_id == subject_id).with_for_update()
     deletion = await tx.scalar(under_way)
     if deletion is not None and deletion.step not in _BEFORE:
@@ -63,6 +64,19 @@ async def release(tx: AsyncSession, hold_id: str, *, by: str, now: datetime) -> 
     if hold.released_at is None:
         hold.released_by, hold.released_at = by, now
     return hold
+
+
+async def keeping(tx: AsyncSession, subject_id: str, scope: str | None) -> LegalHold | None:
+    """What keeps this scope, or anything of this person; until the transaction ends, nobody else
+    places one."""
+    await _alone(tx, subject_id)
+    found = await standing(tx, [subject_id])
+    return next(iter(found), None) if scope is None else covering(found, subject_id, scope)
+
+
+async def _alone(tx: AsyncSession, subject_id: str) -> None:
+    lock = func.hashtextextended(f"legal hold {subject_id}", 0)
+    await tx.execute(select(func.pg_advisory_xact_lock(lock)))
 
 
 async def standing(tx: AsyncSession, subjects: Collection[str]) -> Sequence[LegalHold]:

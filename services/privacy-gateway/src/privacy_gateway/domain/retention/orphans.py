@@ -47,16 +47,16 @@ async def _destroy_of(by: Means, subject: str, places: Sequence[Place]) -> int:
     if not orphans:
         return 0
     async with by.database.transaction() as tx:
-        if await holds.standing(tx, [subject]):
+        if await holds.keeping(tx, subject, None):
             return 0
-    now = by.clock()
-    await by.audit.record(
-        [
-            deletion_access(by, subject, change="orphan_key_destroyed", resource=scope)
-            for scope in sorted({place.scope for place in orphans})
-        ]
-    )
-    await by.journal.append(orphans, now=now)
-    for place in orphans:
-        await by.destroy(place, now)
+        now = by.clock()
+        await by.audit.record(
+            [
+                deletion_access(by, subject, change="orphan_key_destroyed", resource=scope)
+                for scope in sorted({place.scope for place in orphans})
+            ]
+        )
+        await by.journal.append(orphans, now=now)
+        for place in orphans:
+            await by.destroy(place, now)
     return len(orphans)

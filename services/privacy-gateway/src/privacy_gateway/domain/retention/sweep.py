@@ -55,11 +55,10 @@ async def sweep(by: Means) -> str:
             break
         for scope, classes in waiting.items():
             try:
-                if await _is_held(by, scope, classes[0].subject_id):
+                if not await _end(by, scope, classes):
                     held.update((each.scope, each.retention_class) for each in classes)
                     passed.add(scope)
                     continue
-                await _end(by, scope, classes)
             except Unavailable as exc:
                 _log.warning("not_swept", reason=exc.code)
                 passed.add(scope)
@@ -98,20 +97,19 @@ def _by_scope(found: Collection[DueClass]) -> dict[str, list[DueClass]]:
     return by_scope
 
 
-async def _is_held(by: Means, scope: str, subject: str) -> bool:
-    """A night is long: somebody may have placed a hold since it was looked what is due."""
-    async with by.database.transaction() as tx:
-        return holds.covering(await holds.standing(tx, [subject]), subject, scope) is not None
-
-
-async def _end(by: Means, scope: str, classes: list[DueClass]) -> None:
+async def _end(by: Means, scope: str, classes: list[DueClass]) -> bool:
+    """False where a hold keeps it: a night is long, and somebody may have placed one since."""
     now, subject = by.clock(), classes[0].subject_id
     places = [Place(subject, scope, each.retention_class) for each in classes]
     access = deletion_access(by, subject, change="retention_ended", resource=scope)
-    await by.audit.record([access])
-    await by.journal.append(places, now=now)
-    for place in places:
-        await by.destroy(place, now)
+    # Who places a hold meanwhile waits, and then it stands over what is left.
+    async with by.database.transaction() as tx:
+        if await holds.keeping(tx, subject, scope):
+            return False
+        await by.audit.record([access])
+        await by.journal.append(places, now=now)
+        for place in places:
+            await by.destroy(place, now)
     async with by.database.transaction() as tx:
         earlier = await tx.scalars(
             select(RetentionEnd.retention_class).where(RetentionEnd.scope == scope)
@@ -140,3 +138,4 @@ async def _end(by: Means, scope: str, classes: list[DueClass]) -> None:
         if deletion_id is not None and kind == "order":
             # It was under way when its customer was deleted: its partners are told now.
             await partners.ask(tx, deletion_id, [order_id], now=now)
+    return True

@@ -98,6 +98,15 @@ async def test_nothing_but_refusals_raises_an_alert(look, alerts, act, kind, rol
     assert (alert["rule"], alert["count"]) == ("refusals", 10)
 
 
+async def test_who_was_refused_often_and_then_got_in_raises_an_alert(look, alerts, act):
+    await act(10, **REFUSED)
+    await act(1)
+    await look()
+
+    [alert] = await alerts()
+    assert (alert["rule"], alert["count"]) == ("refusals", 10)
+
+
 async def test_refusals_over_days_are_no_series(look, alerts, act):
     await act(12, minutes=30, **REFUSED)
     await look()

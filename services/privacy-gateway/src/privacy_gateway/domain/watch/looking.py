@@ -52,6 +52,8 @@ class _Act:
     at: datetime
     record_id: str
     saw: bool
+    refused_at: datetime | None
+    """The newest refusal: a series of them ends with one, whatever comes after it."""
 
 
 class Looking:
@@ -65,8 +67,8 @@ class Looking:
         for act in _acts(stretch.entries):
             if act.kind == "staff" and act.saw:
                 found += await self._staff(act)
-            if act.kind != "visitor":
-                found += await self._refused(act)
+            if act.kind != "visitor" and act.refused_at is not None:
+                found += await self._refused(act, act.refused_at)
         return found
 
     async def log_behind(self, *, seen: datetime, now: datetime) -> list[Finding]:
@@ -117,14 +119,14 @@ class Looking:
             found += _above(act, "hours", seen["records"], hours.most.of(act.role))
         return found
 
-    async def _refused(self, act: _Act) -> list[Finding]:
+    async def _refused(self, act: _Act, until: datetime) -> list[Finding]:
         rule = self._rules.refusals
-        rows = await self._records.fetch(_LAST, act.actor, act.at, rule.in_a_row)
-        begun = act.at - timedelta(minutes=rule.window_minutes)
+        rows = await self._records.fetch(_LAST, act.actor, until, rule.in_a_row)
+        begun = until - timedelta(minutes=rule.window_minutes)
         refused = [r for r in rows if r["decision"] == "refuse" and r["recorded_at"] > begun]
         if len(refused) < rule.in_a_row:
             return []
-        return [_finding(act, "refusals", len(refused), rule.in_a_row - 1, f"{act.at:%Y%m%dT%H}")]
+        return [_finding(act, "refusals", len(refused), rule.in_a_row - 1, f"{until:%Y%m%dT%H}")]
 
     async def _seen(self, act: _Act, minutes: int) -> Any:
         since = act.at - timedelta(minutes=minutes)
@@ -140,6 +142,9 @@ def _acts(entries: Iterable[Entry]) -> list[_Act]:
             continue
         before = newest.get((leaf["actor"], leaf["role"]))
         saw = leaf["decision"] == "allow" and "subject" in leaf
+        refused = [before.refused_at] if before and before.refused_at else []
+        if leaf["decision"] == "refuse":
+            refused.append(entry.at)
         newest[leaf["actor"], leaf["role"]] = _Act(
             leaf["actor"],
             leaf["actor_kind"],
@@ -147,6 +152,7 @@ def _acts(entries: Iterable[Entry]) -> list[_Act]:
             max(entry.at, before.at) if before else entry.at,
             entry.record_id,
             saw or (before is not None and before.saw),
+            max(refused, default=None),
         )
     return list(newest.values())
 

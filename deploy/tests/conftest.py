@@ -28,6 +28,12 @@ async def app(scope, receive, send):
     status, body = 200, b"{}"
     if scope["path"] == "/healthz" and time.time() < BEGAN + float(os.environ.get("SLOW", "0")):
         status = 503
+    if scope["path"] == "/healthz" and "NEEDS" in os.environ:
+        try:
+            _, line = await asyncio.open_unix_connection(os.environ["NEEDS"])
+            line.close()
+        except OSError:
+            status = 503
     if scope["path"] == "/about":
         garbage = {"is_collected": gc.isenabled(), "never": gc.get_freeze_count()}
         told = {"began": BEGAN, "env": dict(os.environ), "pid": os.getpid(), "garbage": garbage}

@@ -158,6 +158,36 @@ def test_ctrl_c_while_starting_ends_everything_too(
     assert processes_in(a_root) == []
 
 
+NEEDING_ANOTHER = """
+[[process]]
+name = "early"
+command = ["{python}", "-m", "privity_deploy.serve", "small:app", "--uds", "{socket:early}"]
+socket = "early.sock"
+health = "/healthz"
+[process.env]
+NEEDS = "{socket:late}"
+
+[[process]]
+name = "late"
+command = ["{python}", "-m", "privity_deploy.serve", "small:app", "--uds", "{socket:late}"]
+socket = "late.sock"
+health = "/healthz"
+"""
+
+
+def test_of_two_that_died_one_may_need_the_other_to_be_well(open_shop, a_root, write_tables):
+    write_tables(a_root, NEEDING_ANOTHER)
+    shop = open_shop()
+    shop.wait_for("Ctrl-C closes it")
+
+    for name in ("early", "late"):
+        pid = (a_root / ".privity" / "run" / "pids" / name).read_text().split()[0]
+        os.kill(int(pid), signal.SIGKILL)
+
+    for name in ("early", "late"):
+        shop.wait_for(f"{name} runs again")
+
+
 def test_a_process_that_keeps_dying_closes_the_shop(open_shop, a_root, write_tables):
     dies_at_once = (
         "import http.server, os, threading;"

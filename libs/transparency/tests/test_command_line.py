@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,38 @@ async def test_a_database_is_verified_and_a_wrong_password_is_not_repeated(
     assert "sesame" not in "".join(capsys.readouterr())
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "nonsense",
+        "mysql://x:sesame@127.0.0.1/x",
+        "postgresql://x:ses/ame@127.0.0.1:1/x",
+        "postgresql://x:sesame@127.0.0.1:port/x",
+    ],
+)
+def test_what_is_no_address_is_not_taken_for_a_forged_log(
+    address: str, keys: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", "database", address, *keys]) == NOT_READ
+
+    said = capsys.readouterr()
+    assert "not the address of a database" in said.err
+    assert not {"ses", "sesame"} & set(re.split(r"\W+", said.err + said.out))
+
+
+def test_a_known_checkpoint_that_is_no_text_could_not_be_read(
+    tmp_path: Path, keys: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"\xff\xfe")
+
+    address = "postgresql://127.0.0.1:1/x"
+    arguments = ["verify", "database", address, *keys, "--known-checkpoint", str(kept)]
+    assert main(arguments) == NOT_READ
+
+    assert "a known checkpoint: it is not UTF-8" in capsys.readouterr().err
+
+
 async def _apart(arguments: list[str]) -> int:
     """In a thread: the command brings its own loop."""
     import asyncio
@@ -156,6 +189,9 @@ def test_a_public_keys_file_is_written_as_logs_and_witnesses_name_theirs(
         ["verify", "bundle", "x"],
         ["verify", "bundle", "x", "--log-key", "nonsense"],
         ["verify", "database", "--log-key", "x+00000000+AAAA"],
+        ["verify", "export", "x", "--workers", "0"],
+        ["key", "my log", base64.b64encode(bytes(32)).decode()],
+        ["key", "log+1", base64.b64encode(bytes(32)).decode()],
     ],
 )
 def test_what_is_not_understood_ends_with_two(

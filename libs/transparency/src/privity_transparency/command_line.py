@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from privity_transparency.encoding import Malformed, from_base64
-from privity_transparency.note import COSIGNATURE, ED25519, NotSigned, VerifierKey
+from privity_transparency.note import COSIGNATURE, ED25519, NAME, NotSigned, VerifierKey
 from privity_transparency.verifier import archives, bundle, database, export
 from privity_transparency.verifier.findings import Report
 from privity_transparency.verifier.heads import Trust
@@ -64,7 +64,7 @@ def _verified(given: argparse.Namespace) -> Report:
         witness_keys=tuple(given.witness_key),
         quorum=len(given.witness_key) if given.quorum is None else given.quorum,
         identities=tuple(getattr(given, "identity_key", ())),
-        known=tuple(path.read_text("utf-8") for path in getattr(given, "known_checkpoint", ())),
+        known=tuple(_note(path) for path in getattr(given, "known_checkpoint", ())),
     )
     if given.what == "bundle":
         leaf = None if given.leaf is None else given.leaf.read_bytes()
@@ -85,6 +85,13 @@ def _verified(given: argparse.Namespace) -> Report:
             progress=progress,
         )
     )
+
+
+def _note(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed("it is not UTF-8") from None
 
 
 class _Progress:
@@ -151,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check a bundle, an export or a database")
     key = commands.add_parser("key", help="a public key's file as a verifier key")
     key.set_defaults(what="key")
-    key.add_argument("name", help="of the log or the witness")
+    key.add_argument("name", type=_name, help="of the log or the witness")
     key.add_argument("file", type=_identity, help="PEM, or the key itself in base 64")
     key.add_argument("--witness", action="store_true", help="it cosigns")
     kinds = verify.add_subparsers(dest="what", required=True)
@@ -195,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
             metavar="FILE",
             help="one that was kept: the log must have grown from it",
         )
-        each.add_argument("--workers", type=int, help="processes (default: one per processor)")
+        each.add_argument("--workers", type=_count, help="processes (default: one per processor)")
         each.add_argument("--quiet", action="store_true", help="no progress")
     return parser
 
@@ -213,6 +220,18 @@ def _key(text: str) -> VerifierKey:
         return VerifierKey.parse(text)
     except Malformed as wrong:
         raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
+def _name(text: str) -> str:
+    if NAME.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError("a name has no spaces and no plus")
+    return text
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError("one or more")
+    return int(text)
 
 
 def _identity(text: str) -> bytes:

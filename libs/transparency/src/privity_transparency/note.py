@@ -25,7 +25,7 @@ ED25519: Final = 0x01
 COSIGNATURE: Final = 0x04
 _MOST_SIGNATURES = 100
 _LONGEST = 1_000_000
-_NAME = re.compile(r"[^\s+]+")  # Unicode's spaces too
+NAME = re.compile(r"[^\s+]+")  # Unicode's spaces too
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _SIGNATURE_BYTES = {ED25519: 64, COSIGNATURE: 8 + 64}
 
@@ -54,7 +54,7 @@ class VerifierKey(NamedTuple):
     def parse(text: str) -> VerifierKey:
         name, plus, rest = text.partition("+")
         key_id, second_plus, encoded = rest.partition("+")
-        if not plus or not second_plus or _NAME.fullmatch(name) is None:
+        if not plus or not second_plus or NAME.fullmatch(name) is None:
             raise Malformed("not a verifier key")
         raw = from_base64(encoded)
         if len(raw) != 33 or raw[0] not in _SIGNATURE_BYTES:
@@ -79,7 +79,7 @@ class SignatureLine(NamedTuple):
         dash, _, rest = line.partition(" ")
         name, _, encoded = rest.partition(" ")
         raw = from_base64(encoded, stray_bits=True)
-        if dash != "—" or _NAME.fullmatch(name) is None or len(raw) < 5:
+        if dash != "—" or NAME.fullmatch(name) is None or len(raw) < 5:
             raise Malformed("not a signature line")
         return SignatureLine(name, raw[:4], raw[4:])
 

@@ -60,7 +60,7 @@ async def verify_database(
     """Raises NotAnAuditDatabase, NotAnArchive, OSError, NotSigned or Malformed (of what is known
     outside). `archives`: folders of the months that were closed."""
     dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
-    connection = await asyncpg.connect(dsn, server_settings={"TimeZone": "UTC"})
+    connection = await _connected(dsn)
     try:
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
@@ -79,6 +79,14 @@ async def verify_database(
         raise NotAnAuditDatabase("this role may not read the audit log") from exc
     finally:
         await connection.close()
+
+
+async def _connected(dsn: str) -> asyncpg.Connection:
+    try:
+        return await asyncpg.connect(dsn, server_settings={"TimeZone": "UTC"})
+    except (ValueError, asyncpg.InterfaceError):
+        # Without its words: they may repeat a part of the address, and that may be the password.
+        raise NotAnAuditDatabase("this is not the address of a database") from None
 
 
 class _Reading:

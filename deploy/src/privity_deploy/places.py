@@ -44,9 +44,9 @@ class Places:
         for name, entry in self.databases.items():
             self.databases[name] = replace(
                 entry,
-                name=_marked(entry.name, mark),
-                owner=_marked(entry.owner, mark),
-                runtime=_marked(entry.runtime, mark),
+                name=marked(entry.name, mark),
+                owner=marked(entry.owner, mark),
+                runtime=marked(entry.runtime, mark),
             )
 
     def passwords(self) -> dict[str, str]:
@@ -120,5 +120,6 @@ class Places:
             return None
 
 
-def _marked(name: str, mark: str) -> str:
+def marked(name: str, mark: str) -> str:
+    """A database's or role's name, and what it is beside another of that name."""
     return f"{name[: NAME_LIMIT - len(mark) - 1]}_{mark}"

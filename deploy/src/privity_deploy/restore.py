@@ -11,18 +11,21 @@ import argparse
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 
 from privity_deploy import dumping
 from privity_deploy.backup import GATEWAY, JOURNAL, KEYS, MANIFEST, Manifest
-from privity_deploy.presence import AlreadyRunning
+from privity_deploy.places import marked
+from privity_deploy.run import EXPECTED
 from privity_deploy.stack import Stack
 from privity_postgres import bootstrap, for_driver
 
 ROOT = Path(__file__).resolve().parents[3]
 AUDIT = "privity_audit"
+HAS_KEYS = "SELECT count(*) FROM pg_class WHERE relname = 'data_keys'"
 
 
 class Refused(Exception):
@@ -39,34 +42,32 @@ def restore(
 ) -> list[str]:
     """The databases that were put back. The shop is closed meanwhile. Raises Refused."""
     found = manifest(data)
+    wanted = {name: data / f"{name}.dump" for name in found.files if name != AUDIT or audit}
+    if keys is not None:
+        wanted[KEYS] = keys / f"{KEYS}.dump"
+    for file in (*wanted.values(), *([journal] if journal else ())):
+        if not file.is_file():
+            raise Refused(f"{file} is not there")
     with stack.closed():
-        return asyncio.run(_restore(stack, found, data, keys, journal, audit=audit))
+        return asyncio.run(_restore(stack, found, wanted, journal))
 
 
 async def _restore(
-    stack: Stack,
-    manifest: Manifest,
-    data: Path,
-    keys: Path | None,
-    journal: Path | None,
-    *,
-    audit: bool,
+    stack: Stack, manifest: Manifest, wanted: dict[str, Path], journal: Path | None
 ) -> list[str]:
+    if KEYS not in wanted and not await _number(stack, KEYS, HAS_KEYS):
+        raise Refused("there are no keys to open the data with: bring them (KEYS=folder)")
     if journal is not None:
         if await _latest(stack):
             raise Refused("the journal is not empty: it knows more than any copy of it")
         await _put_back(stack, JOURNAL, journal)
     if await _latest(stack) < manifest.journal:
         raise Refused("the journal of deletions is older than the backup: bring its newest copy")
-    put_back = [name for name in manifest.files if name != AUDIT or audit]
-    for name in put_back:
-        await _put_back(stack, name, data / f"{name}.dump")
-    if keys is not None:
-        await _put_back(stack, KEYS, keys / f"{KEYS}.dump")
-        put_back.append(KEYS)
+    for name, file in wanted.items():
+        await _put_back(stack, name, file)
     for name in (GATEWAY, KEYS):
         await _look_from(stack, name, manifest.journal)
-    return put_back
+    return list(wanted)
 
 
 def manifest(data: Path) -> Manifest:
@@ -81,15 +82,32 @@ def manifest(data: Path) -> Manifest:
 
 
 async def _put_back(stack: Stack, name: str, file: Path) -> None:
+    """Beside what is there, which goes when all of it has come: keys that cannot be put back are
+    no reason to lose those that were left."""
     places, entry = stack.places, stack.places.databases[name]
-    connection = await asyncpg.connect(for_driver(places.admin_url))
+    beside = replace(entry, name=marked(entry.name, "put_back"))
+    tools = dumping.tools(stack.postgres.bin_dir if stack.owns_postgres else None)
+    await _execute(stack, f"DROP DATABASE IF EXISTS {beside.name} WITH (FORCE)")
+    await bootstrap(places.admin_url, [beside], passwords=places.passwords())
     try:
-        await connection.execute(f"DROP DATABASE IF EXISTS {entry.name} WITH (FORCE)")
+        dumping.restore(tools, places.admin_url, beside, file)
+    except dumping.ToolFailed:
+        await _execute(stack, f"DROP DATABASE {beside.name} WITH (FORCE)")
+        raise
+    await _execute(
+        stack,
+        f"DROP DATABASE IF EXISTS {entry.name} WITH (FORCE)",
+        f"ALTER DATABASE {beside.name} RENAME TO {entry.name}",
+    )
+
+
+async def _execute(stack: Stack, *statements: str) -> None:
+    connection = await asyncpg.connect(for_driver(stack.places.admin_url))
+    try:
+        for statement in statements:
+            await connection.execute(statement)
     finally:
         await connection.close()
-    await bootstrap(places.admin_url, [entry], passwords=places.passwords())
-    own = stack.postgres.bin_dir if stack.owns_postgres else None
-    dumping.restore(dumping.tools(own), places.admin_url, entry, file)
 
 
 async def _latest(stack: Stack) -> int:
@@ -127,7 +145,7 @@ def main() -> int:
         put_back = restore(
             Stack(ROOT), asked.data, keys=asked.keys, journal=asked.journal, audit=asked.audit
         )
-    except (Refused, dumping.ToolFailed, AlreadyRunning) as failure:
+    except (Refused, dumping.ToolFailed, *EXPECTED) as failure:
         print(failure, file=sys.stderr)
         return 1
     print(f"put back: {', '.join(put_back)}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 
 import asyncpg
@@ -21,14 +24,20 @@ HALF = RECORDS // 2
 
 
 @pytest.fixture
-async def archive(owner: asyncpg.Connection, made: MadeLog, tmp_path: Path) -> Path:
+async def archive(owner: asyncpg.Connection, made: MadeLog, tmp_path: Path) -> AsyncIterator[Path]:
     """The first half of the log, with the cut through a batch, is there and not in the tables."""
     cut = next(first for first, _, _, n in made.rows["log_batches"] if first > HALF and n > 1)
     await owner.executemany(
         "DELETE FROM records WHERE id = $1",
         [(row[0],) for row in made.rows["records"][: cut + 1]],
     )
-    return write_export(tmp_path / "2026-11", made, range(cut + 1))
+    folder = write_export(tmp_path / "2026-11", made, range(cut + 1))
+    closed = sha256((folder / manifest.MANIFEST).read_bytes()).hexdigest()
+    await owner.execute(
+        "INSERT INTO archived_months VALUES ('2026-11', $1, $2, now())", cut + 1, closed
+    )
+    yield folder
+    await owner.execute("DELETE FROM archived_months")
 
 
 async def verify(urls: DatabaseUrls, made: MadeLog, *archives: Path) -> Report:
@@ -61,6 +70,31 @@ async def test_an_archived_record_that_was_changed_is_named(
         (Fault.ALTERED, 7),
         (Fault.REMOVED, 20),
     }
+
+
+async def test_an_archive_whose_manifest_was_made_to_fit_is_not_the_one_that_was_closed(
+    archive: Path, urls: DatabaseUrls, made: MadeLog
+) -> None:
+    path = archive / manifest.MANIFEST
+    said = json.loads(path.read_bytes())
+    (tile,) = [each for each in said["files"] if each["path"].startswith("tile/0/001")]
+    (archive / tile["path"]).write_bytes(bytes(tile["bytes"]))
+    tile["sha256"] = sha256(bytes(tile["bytes"])).hexdigest()
+    path.write_text(json.dumps(said))
+
+    report = await verify(urls, made, archive)
+
+    assert [str(each) for each in report.findings] == [
+        "FILE: 2026-11: no month was closed with this manifest"
+    ]
+
+
+async def test_an_archive_that_is_named_twice_is_one(
+    archive: Path, urls: DatabaseUrls, made: MadeLog
+) -> None:
+    report = await verify(urls, made, archive, archive.parent / "." / archive.name)
+
+    assert report.findings == []
 
 
 async def test_a_folder_without_a_manifest_is_no_archive(

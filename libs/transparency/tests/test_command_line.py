@@ -18,7 +18,7 @@ from privity_transparency.proof import Bundle
 from privity_transparency.tiles import TileId
 
 from .conftest import RECORDS, plain
-from .made_export import write_export
+from .made_export import seal, write_export
 from .made_log import MadeLog
 
 
@@ -128,6 +128,32 @@ async def test_a_database_is_verified_and_a_wrong_password_is_not_repeated(
     assert "does not vouch for" in capsys.readouterr().out
     assert await _apart(["verify", "database", "postgresql://x:sesame@127.0.0.1:1/x", *keys]) == 3
     assert "sesame" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("name", ["batches.ndjson", "processes.ndjson"])
+def test_a_line_that_is_none_is_a_fault_of_the_export(
+    name: str, tmp_path: Path, made: MadeLog, keys: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_export(tmp_path / "export", made)
+    (folder / name).write_bytes(b"nonsense\n" + (folder / name).read_bytes())
+
+    assert main(["verify", "export", str(folder), *keys, "--quiet"]) == FOUND_WRONG
+
+    assert f"line 1 of {name}: not the line of a" in capsys.readouterr().out
+
+
+def test_what_an_export_does_not_prove_is_said(
+    tmp_path: Path, made: MadeLog, keys: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_export(tmp_path / "export", made, range(10))
+    (folder / "records.csv").write_bytes(b"for reading")
+    seal(folder, size=RECORDS, records=10, whole=False)
+
+    assert main(["verify", "export", str(folder), *keys, "--quiet"]) == VERIFIED
+
+    told = capsys.readouterr().out
+    assert "a selection: that none was left out is not proved" in told
+    assert "files for reading, bound by the manifest alone: 1" in told
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,20 @@ async def test_batches_that_changed_places_in_the_log_are_named(
     assert Fault.ORDER in faults(report)
 
 
+async def test_a_batch_that_is_listed_with_too_many_records_makes_no_other_history(
+    urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
+) -> None:
+    first = made.rows["log_batches"][20][0]
+    await owner.execute(
+        "UPDATE log_batches SET records = records + 1 WHERE first_index = $1", first
+    )
+
+    report = await verify(urls, made)
+
+    assert Fault.ORDER in faults(report)
+    assert Fault.FORK not in faults(report)
+
+
 async def test_a_process_that_the_identity_does_not_vouch_for_is_named(
     urls: DatabaseUrls, owner: asyncpg.Connection, made: MadeLog
 ) -> None:

@@ -138,6 +138,10 @@ def _tell(report: Report, given: argparse.Namespace, seconds: float) -> None:
         counted += f"; {report.pending:,} signed and not in the log yet"
     if report.unlogged:
         counted += f"; {report.unlogged:,} older than the log, which nothing proves"
+    if report.selected:
+        counted += "; a selection: that none was left out is not proved"
+    if report.beside:
+        counted += f"; files for reading, bound by the manifest alone: {report.beside:,}"
     if report.clean:
         sys.stdout.write(f"VERIFIED: {counted}\n")
     else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from hashlib import sha256
 from pathlib import Path
 
 from privity_transparency import manifest
@@ -22,8 +23,18 @@ class Archives:
 
     def __init__(self, folders: Iterable[Path], report: Report) -> None:
         self._rows: dict[tuple[str, int], list[Row]] = {}
-        for folder in folders:
+        self._report = report
+        self._manifests: dict[str, str] = {}
+        for folder in dict.fromkeys(each.resolve() for each in folders):
             self._read(folder, report)
+
+    def require_closed_with(self, manifests: Collection[str]) -> None:
+        """`manifests`: the hashes that the store keeps of those that its months were closed with.
+        They bind what proves nothing by itself: tiles beside the records, and Parquet."""
+        for folder, said in self._manifests.items():
+            if said not in manifests:
+                what = f"{folder}: no month was closed with this manifest"
+                self._report.add(Fault.FILE, what)
 
     def joined(self, process_id: str, number: int, found: Neat | list[Row]) -> Neat | list[Row]:
         """What the database holds of a batch, with what was archived of it."""
@@ -38,9 +49,11 @@ class Archives:
 
     def _read(self, folder: Path, report: Report) -> None:
         try:
-            said = Manifest.from_json((folder / manifest.MANIFEST).read_bytes())
+            content = (folder / manifest.MANIFEST).read_bytes()
+            said = Manifest.from_json(content)
         except (OSError, Malformed):
             raise NotAnArchive(f"{folder.name}: there is no manifest that can be read") from None
+        self._manifests[folder.name] = sha256(content).hexdigest()
         for file in said.files:
             if not (folder / file.path).is_file():
                 report.add(Fault.FILE, f"{folder.name}/{file.path} is missing")

@@ -41,6 +41,8 @@ _UPPER = "SELECT level, number, hashes FROM tiles WHERE level > 0"
 _EDGE = "SELECT level, number, hashes FROM tiles WHERE level = 0 AND number = $1"
 _LOWEST = "SELECT number, hashes FROM tiles WHERE level = 0 ORDER BY number"
 _CHECKPOINTS = "SELECT note, size, root FROM checkpoints ORDER BY size"
+_CLOSED = "SELECT manifest FROM archived_months"
+_KNOWS_CLOSED = "SELECT has_table_privilege(to_regclass('archived_months'), 'SELECT')"
 _PROCESSES = "SELECT process_id, public_key, certificate, started_at FROM processes"
 
 
@@ -116,6 +118,8 @@ class _Reading:
         size = heads.anchor.size
         for record in await fetch(_PROCESSES):
             self._add_process(record)
+        if await self._connection.fetchval(_KNOWS_CLOSED):
+            self._archives.require_closed_with([each["manifest"] for each in await fetch(_CLOSED)])
         trusted = await self._trusted(heads)
         examination = Examination(
             trusted, self._report, {s: r for s, r in heads.roots.items() if s}

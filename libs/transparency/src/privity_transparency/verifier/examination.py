@@ -77,7 +77,7 @@ class Examination:
             expected = found.hashes if whole and leaves == sha256(found.hashes).digest() else None
         if isinstance(found, Neat) and found.hashes == expected:
             self._report.records += records
-            self._grow(expected)
+            self._grow(first, expected)
             return
         rows = found.rows() if isinstance(found, Neat) else found
         self._report.records += len(rows)
@@ -91,7 +91,7 @@ class Examination:
             self._doubt(first, records, leaves, by_position)
         else:
             self._compare(first, expected, by_position)
-        self._grow(expected)
+        self._grow(first, expected)
         for position, strays in by_position.items():
             if position is None or not 0 <= position < records:
                 where = f"at position {position} of a batch of {records}"
@@ -187,11 +187,12 @@ class Examination:
                 index=first,
             )
 
-    def _grow(self, expected: bytes | None) -> None:
-        """Past a place where nothing is certain, no root can be worked out any more."""
+    def _grow(self, first: int, expected: bytes | None) -> None:
+        """Past a place where nothing is certain, no root can be worked out any more; nor past one
+        that a batch is listed for twice, or none."""
         if not self._heads or self._tree is None:
             return
-        if expected is None:
+        if expected is None or first != self._tree.size:
             self._tree = None
             return
         tree = self._tree

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 from privity_transparency import manifest, plans, tiles
 from privity_transparency.encoding import Malformed
@@ -21,6 +22,8 @@ from privity_transparency.verifier.lines import Line, blocks, check
 from privity_transparency.verifier.placement import Placement
 from privity_transparency.verifier.trusted import TrustedTiles
 
+_Read = TypeVar("_Read")
+_PROVED = {manifest.RECORDS, manifest.CHECKPOINT, manifest.BATCHES, manifest.PROCESSES}
 _WORTH_PROCESSES = 4
 """Blocks: starting processes takes longer than reading a few."""
 
@@ -54,6 +57,8 @@ def verify_export(
         report.add(Fault.CHECKPOINT, "it is not the one that the manifest speaks of")
         return report
     trusted = _tiles(folder, heads.anchor.size, heads.anchor.root, said, report)
+    report.selected = said.first is None
+    report.beside = sum(not _proves(path) for path in listed)
     whole = said.first == 0 and said.end == said.size
     chains = Chains(trust.identities, report, from_the_first=said.first == 0)
     examination = Examination(trusted, report, heads.roots if whole and said.size else {})
@@ -64,6 +69,11 @@ def verify_export(
     walk.finish()
     examination.finish(trusted.lowest())
     return report
+
+
+def _proves(path: str) -> bool:
+    """What is proved by the checkpoint, and not by the manifest alone."""
+    return path in _PROVED or path.startswith("tile/")
 
 
 def _manifest(folder: Path) -> Manifest:
@@ -105,11 +115,9 @@ def _placement(
         return None
     if manifest.PROCESSES not in listed:
         raise NotAnExport(f"there are batches without {manifest.PROCESSES}")
-    for line in _lines(folder / manifest.PROCESSES):
-        chains.add_process(*manifest.read_process(line))
-    read: list[BatchLine] = [
-        manifest.read_batch(line) for line in _lines(folder / manifest.BATCHES)
-    ]
+    for process in _read(folder / manifest.PROCESSES, manifest.read_process, report):
+        chains.add_process(*process)
+    read: list[BatchLine] = list(_read(folder / manifest.BATCHES, manifest.read_batch, report))
     for _, batch, signature in read:
         key = chains.key_of(batch.process)
         holds = key is not None and signature_holds(batch, signature, key)
@@ -117,10 +125,17 @@ def _placement(
     return Placement(read, trusted, report)
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    if path.is_file():
-        with path.open("rb") as content:
-            yield from content
+def _read(path: Path, kind: Callable[[bytes], _Read], report: Report) -> Iterator[_Read]:
+    if not path.is_file():
+        return
+    with path.open("rb") as content:
+        for number, line in enumerate(content, start=1):
+            try:
+                read = kind(line)
+            except Malformed as wrong:
+                report.add(Fault.FILE, f"line {number} of {path.name}: {wrong}")
+            else:
+                yield read
 
 
 def _in_order(path: Path, workers: int) -> Iterator[list[Line | None]]:

@@ -55,6 +55,10 @@ class Report:
     """Records in batches that are signed and chained, and not in the log yet."""
     unlogged: int = 0
     """Records that are older than the log; nothing proves them."""
+    selected: bool = False
+    """The records are what was asked for; that none was left out is not proved."""
+    beside: int = 0
+    """Files for reading, which the manifest binds and nothing proves."""
 
     def add(
         self, fault: Fault, what: str, *, index: int | None = None, record_id: str | None = None

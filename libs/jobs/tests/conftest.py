@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from privity_jobs import schema
+from privity_postgres.silence import Way
 from privity_postgres.testing import DatabaseUrls, MakeDatabase
 
 Sessions = async_sessionmaker[AsyncSession]
@@ -100,3 +101,10 @@ def until(engine: AsyncEngine) -> Callable[..., object]:
                 raise
 
     return wait
+
+
+@pytest.fixture
+async def way(urls: DatabaseUrls) -> AsyncIterator[Way]:
+    """To the database, until it falls silent."""
+    async with Way(urls.runtime).standing() as standing:
+        yield standing

@@ -5,11 +5,19 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 
+import asyncpg
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from structlog.testing import capture_logs
 
 from privity_jobs import ClaimLost, Job, Retry, RetryLater, Worker, enqueue
+from privity_postgres.silence import Way
 from privity_postgres.testing import DatabaseUrls
 from privity_rest import Unavailable
 
@@ -246,6 +254,71 @@ async def test_a_worker_outlives_the_loss_of_its_database_connections(
         await until("SELECT count(*) FROM jobs", 0)
 
     assert len(attempts) in {2, 3}  # the first may have had to be repeated
+
+
+async def test_stopping_does_not_wait_for_a_database_that_is_gone(
+    sessions: Sessions, way: Way
+) -> None:
+    started = asyncio.Event()
+
+    async def work(job: Job) -> None:
+        started.set()
+        await asyncio.sleep(60)
+
+    await add(sessions)
+    lost = create_async_engine(way.url)
+    async with asyncio.timeout(20):
+        async with Worker(lost, {"work": work}, lease=60, poll=0.01, grace=0.1):
+            await started.wait()
+            way.fall_silent()
+            await asyncio.sleep(0.1)  # it asks for more
+    way.speak_again()
+    await lost.dispose()
+
+
+async def test_a_worker_outlives_a_driver_that_fails_in_a_way_of_its_own(
+    sessions: Sessions, engine: AsyncEngine, until: Until
+) -> None:
+    fails = True
+
+    def cut_in_mid_sentence(*_: object) -> None:
+        if fails:
+            raise asyncpg.InternalClientError("unexpected connection_lost() call")
+
+    async def work(job: Job) -> None:
+        await asyncio.sleep(1)  # longer than its lease: somebody has to keep that
+
+    await add(sessions)
+    event.listen(engine.sync_engine, "checkout", cut_in_mid_sentence)
+    with capture_logs() as logs:
+        async with Worker(engine, {"work": work}, poll=0.02, lease=0.6):
+            await asyncio.sleep(0.1)
+            fails = False
+            await until("SELECT count(*) FROM jobs", 0)
+
+    told = {line["event"] for line in logs if line["exception"] == "InternalClientError"}
+    assert {"database_away", "leases_not_renewed"} <= told
+
+
+async def test_an_attempt_that_cannot_be_given_back_is_told_of_without_a_message(
+    sessions: Sessions, way: Way, caplog: pytest.LogCaptureFixture
+) -> None:
+    started = asyncio.Event()
+
+    async def work(job: Job) -> None:
+        started.set()
+        await asyncio.sleep(60)
+
+    await add(sessions)
+    broken = create_async_engine(way.url)
+    with capture_logs() as logs:
+        async with Worker(broken, {"work": work}, lease=60, poll=60, grace=0):
+            await started.wait()
+            way.hang_up()
+    await broken.dispose()
+
+    assert "not_given_back" in {line["event"] for line in logs}
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 @pytest.mark.parametrize(

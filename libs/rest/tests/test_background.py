@@ -51,14 +51,16 @@ async def test_a_cancellation_that_is_lost_is_repeated():
     assert lost
 
 
-async def test_work_that_failed_is_told_of_without_its_message():
+async def test_work_that_failed_is_told_of_at_once_and_without_its_message():
     async def work():
         raise OSError("Ada Lovelace")
 
     with capture_logs() as logs:
         async with beside(work(), name="failing"):
             await asyncio.sleep(0.01)
+            told = list(logs)
 
+    assert told == logs
     assert [(line["task"], line["exception"]) for line in logs] == [("failing", "OSError")]
     assert "Ada" not in str(logs)
 

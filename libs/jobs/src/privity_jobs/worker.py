@@ -19,12 +19,14 @@ from privity_jobs.claims import ClaimLost, Job
 from privity_jobs.queue import ADDED
 from privity_jobs.retrying import Retry, RetryLater
 from privity_rest import Unavailable
-from privity_rest.background import end
+from privity_rest.background import end, start
 from privity_rest.problems import where
 
 Handler = Callable[[Job], Awaitable[None]]
 # The database is away. It comes back; the claims that we held meanwhile run out.
 _AWAY = (SQLAlchemyError, OSError, TimeoutError)
+_LAST_SECONDS = 0.5
+"""For a question under way when the worker is stopped: a database that is gone gives no answer."""
 _log = structlog.get_logger("privity.jobs")
 
 
@@ -52,7 +54,7 @@ class Worker:
         lane_limit: int = 8,
         lease: float = 4.0,
         poll: float = 0.5,
-        grace: float = 5.0,
+        grace: float = 3.0,
         retry: Retry | None = None,
         retries: Mapping[str, Retry] | None = None,
     ) -> None:
@@ -72,10 +74,12 @@ class Worker:
         self._ending = asyncio.Lock()
         self._wake = asyncio.Event()
         self._stopping = False
+        self._stop_by = float("inf")
+        self._asking: asyncio.Timeout | None = None
         self._running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self.run())
+        self._running = start(self.run(), name="worker")
         return self
 
     async def __aexit__(
@@ -90,8 +94,14 @@ class Worker:
 
     def stop(self) -> None:
         """`run` takes no more jobs, gives those under way their grace, and returns."""
+        if self._stopping:
+            return
         self._stopping = True
         self._wake.set()
+        now = asyncio.get_running_loop().time()
+        self._stop_by = now + self._grace
+        if self._asking is not None and not self._asking.expired():
+            self._asking.reschedule(now + _LAST_SECONDS)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -102,7 +112,7 @@ class Worker:
                 loop.call_soon_threadsafe(self._wake.set)
 
         event.listen(Session, "after_commit", committed)
-        leases = asyncio.create_task(self._keep_leases(), name="leases")
+        leases = start(self._keep_leases(), name="leases")
         try:
             while not self._stopping:
                 self._wake.clear()
@@ -110,19 +120,20 @@ class Worker:
                     await self._rest()
         finally:
             event.remove(Session, "after_commit", committed)
-            await self._end_attempts()
-            await end(leases)
+            await end(leases, *await self._late())
 
     async def _rest(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._poll):
                 await self._wake.wait()
 
-    async def _end_attempts(self) -> None:
+    async def _late(self) -> set[asyncio.Task[None]]:
+        """The attempts that are still under way when their grace is over."""
         if not self._attempts:
-            return
-        _, late = await asyncio.wait(list(self._attempts), timeout=self._grace)
-        await end(*late)
+            return set()
+        left = self._stop_by - asyncio.get_running_loop().time()
+        _, late = await asyncio.wait(list(self._attempts), timeout=min(self._grace, max(0, left)))
+        return late
 
     async def _claim(self) -> bool:
         """True when there may be more to take at once."""
@@ -132,18 +143,22 @@ class Worker:
         # Counted from before the question: our clock runs out before the database's does.
         asked_at = asyncio.get_running_loop().time()
         try:
-            async with self._engine.connect() as connection:
-                jobs = await claims.claim(
-                    connection,
-                    kinds=list(self._handlers),
-                    free=free,
-                    lane_limit=self._lane_limit,
-                    busy=Counter(attempt.job.lane for attempt in self._attempts.values()),
-                    lease=self._lease,
-                )
-        except _AWAY as exc:
-            _log.warning("database_away", exception=type(exc).__qualname__)
+            # An answer that comes after the lease claims nothing.
+            async with asyncio.timeout(self._lease) as self._asking:
+                async with self._engine.connect() as connection:
+                    jobs = await claims.claim(
+                        connection,
+                        kinds=list(self._handlers),
+                        free=free,
+                        lane_limit=self._lane_limit,
+                        busy=Counter(attempt.job.lane for attempt in self._attempts.values()),
+                        lease=self._lease,
+                    )
+        except Exception as exc:  # noqa: BLE001  # the outermost loop of a worker
+            _tell("database_away", exc)
             return False
+        finally:
+            self._asking = None
         for job in jobs:
             attempt = _Attempt(job, deadline=asked_at + self._lease * 0.9)
             task = asyncio.create_task(self._make(attempt))
@@ -154,8 +169,6 @@ class Worker:
     def _made(self, task: asyncio.Task[None]) -> None:
         del self._attempts[task]
         self._wake.set()
-        if not task.cancelled():
-            task.result()  # a bug of ours must not pass in silence
 
     async def _make(self, attempt: _Attempt) -> None:
         """One attempt at one job, from its claim to its end."""
@@ -175,12 +188,19 @@ class Worker:
         except ClaimLost:
             _log.warning("claim_lost", job=job.id, kind=job.kind)
         except asyncio.CancelledError:
-            async with self._engine.connect() as connection:
-                await claims.release(connection, job)
+            await self._give_back(job)
             raise
-        except _AWAY as exc:
+        except Exception as exc:  # noqa: BLE001  # the outermost loop of a worker
             # It falls due again when its lease ends.
-            _log.warning("end_not_written", job=job.id, exception=type(exc).__qualname__)
+            _tell("end_not_written", exc, job=job.id)
+
+    async def _give_back(self, job: Job) -> None:
+        """At once, if the database answers; else it falls due again when its lease ends."""
+        try:
+            async with asyncio.timeout(_LAST_SECONDS), self._engine.connect() as connection:
+                await claims.release(connection, job)
+        except Exception as exc:  # noqa: BLE001  # as above
+            _tell("not_given_back", exc, job=job.id)
 
     async def _run(self, attempt: _Attempt) -> tuple[str | None, float | None]:
         """Why it failed, if it did, and how many seconds to wait at least."""
@@ -198,10 +218,8 @@ class Worker:
         except Exception as exc:  # noqa: BLE001  # the outermost loop of a worker
             if guard.expired():
                 raise ClaimLost from None
-            # Without its message: drivers and clients put values into theirs.
-            name = type(exc).__qualname__
-            _log.error("job_failed", job=job.id, kind=job.kind, exception=name, where=where(exc))
-            return name, None
+            _log.error("job_failed", job=job.id, kind=job.kind, **_of(exc))
+            return type(exc).__qualname__, None
         finally:
             attempt.guard = None
         return None, None
@@ -235,8 +253,8 @@ class Worker:
                         async with asyncio.timeout(self._lease / 2):
                             await self._renew(connection)
                         await asyncio.sleep(self._lease / 4)
-            except _AWAY as exc:
-                _log.warning("leases_not_renewed", exception=type(exc).__qualname__)
+            except Exception as exc:  # noqa: BLE001  # ended, it would lose every job that is long
+                _tell("leases_not_renewed", exc)
                 await asyncio.sleep(self._lease / 8)
 
     async def _renew(self, connection: AsyncConnection) -> None:
@@ -251,3 +269,13 @@ class Worker:
             attempt.deadline = deadline
             if attempt.guard is not None and not attempt.guard.expired():
                 attempt.guard.reschedule(deadline)
+
+
+def _tell(what: str, exc: Exception, **members: object) -> None:
+    say = _log.warning if isinstance(exc, _AWAY) else _log.error
+    say(what, **members, **_of(exc))
+
+
+def _of(exc: Exception) -> dict[str, str]:
+    """Without its message: drivers and clients put values into theirs."""
+    return {"exception": type(exc).__qualname__, "where": where(exc)}

@@ -24,7 +24,7 @@ from privacy_gateway.domain.audit.store import Row
 from privacy_gateway.domain.vault.vault import Vault
 from privity_contracts import ids
 from privity_rest import Unavailable
-from privity_rest.background import end
+from privity_rest.background import end, start
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.3
 _log = structlog.get_logger("privity.audit")
@@ -98,7 +98,7 @@ class AuditLog:
             if isinstance(exc, NotDurable):
                 raise
             raise StoreUnavailable(f"not connected: {exc}") from None
-        self._writing = asyncio.create_task(self._write(), name="audit log")
+        self._writing = start(self._write(), name="audit log")
 
     async def close(self) -> None:
         if self._writing is not None:

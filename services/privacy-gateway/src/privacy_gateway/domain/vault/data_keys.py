@@ -23,7 +23,7 @@ from privacy_gateway.domain.vault.key_table import AUDIT_TAG, Found, KeyTable
 from privacy_gateway.domain.vault.lease import CHANNEL, RENEW_SECONDS, Lease
 from privacy_gateway.domain.vault.rings import Rings
 from privity_rest import NotFound, Unavailable
-from privity_rest.background import end
+from privity_rest.background import end, start
 
 __all__ = ["AUDIT_TAG", "DataKeys", "KeyDestroyed", "KeysUnavailable"]
 
@@ -96,7 +96,7 @@ class DataKeys:
             await self._lease.renew()
         except LineFailed as exc:
             raise KeysUnavailable(f"no answer: {type(exc).__name__}") from None
-        self._following = asyncio.create_task(self._follow(), name="key notices")
+        self._following = start(self._follow(), name="key notices")
 
     async def close(self) -> None:
         await end(*filter(None, (self._working, self._following)))
@@ -203,7 +203,7 @@ class DataKeys:
         joined.places.update(places)
         joined.minting.update(minting)
         if self._working is None or self._working.done():
-            self._working = asyncio.create_task(self._work(), name="data keys")
+            self._working = start(self._work(), name="data keys")
         try:
             async with asyncio.timeout(self._deadline):
                 await asyncio.shield(joined.done)

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from privity_database import Database, DatabaseUnavailable, Transaction
+from privity_postgres.silence import Way
 from privity_rest import problems
 from privity_rest.refusals import Conflict
 
@@ -166,6 +167,17 @@ async def test_a_server_that_is_not_there_is_unavailable(urls, tmp_path):
         async with database.transaction():
             pass
     await database.dispose()
+
+
+async def test_disposing_does_not_wait_for_a_server_that_is_gone(urls):
+    async with Way(urls.runtime).standing() as way:
+        database = Database(way.url)
+        async with database.transaction() as tx:
+            await tx.execute(text("SELECT 1"))
+        way.fall_silent()
+
+        async with asyncio.timeout(20):
+            await database.dispose()
 
 
 async def test_a_mistake_in_the_block_stays_a_mistake(database):

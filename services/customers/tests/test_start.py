@@ -15,6 +15,7 @@ from customers.models import Base
 from privity_contracts.ids import mint
 from privity_database import differences, migrate
 from privity_jobs import schema
+from privity_postgres.silence import Way
 
 
 def test_the_contract_needs_no_setting_and_no_database():
@@ -109,3 +110,14 @@ async def test_without_its_database_the_service_says_so_and_recovers_by_itself(d
     assert {(a.status_code, a.json()["code"]) for a in away} == {(503, "database_unavailable")}
     assert all("retry-after" in answer.headers for answer in away)
     assert [answer.status_code for answer in back] == [200, 200, 404]
+
+
+async def test_stopping_does_not_wait_for_a_database_that_is_gone(settings, make_database):
+    urls = make_database("customers_stopping")
+    async with Way(urls.runtime).standing() as way:
+        given = {"database_url": way.url, "migration_database_url": urls.owner}
+        app = create_app(
+            settings.model_copy(update={name: SecretStr(url) for name, url in given.items()})
+        )
+        async with asyncio.timeout(30), app.router.lifespan_context(app):
+            way.fall_silent()

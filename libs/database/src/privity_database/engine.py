@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import event
@@ -23,6 +24,8 @@ SERVER_STATES = {
     "57P02",  # shutting down after a crash
     "57P03",  # not accepting connections yet
 }
+
+CLOSE_SECONDS = 1.0
 
 
 class DatabaseUnavailable(Unavailable):
@@ -76,7 +79,11 @@ class Database:
             raise DatabaseUnavailable from failure
 
     async def dispose(self) -> None:
-        await self.engine.dispose()
+        """The driver takes leave of the server and waits until that hangs up, and a server whose
+        host is gone never does."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.engine.dispose()
 
 
 def _refuse_closed(connection: Any, record: object, proxy: object) -> None:

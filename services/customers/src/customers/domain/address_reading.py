@@ -57,7 +57,7 @@ class AddressReader:
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._pool.close()
+        self._pool.terminate()  # `close` waits for the server, which may be gone
 
     async def one(self, address_id: str, *, account_id: str) -> bytes:
         """The address as JSON. Raises AddressNotFound, also for someone else's."""

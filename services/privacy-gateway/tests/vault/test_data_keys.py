@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from privacy_gateway.clients.line import NotDurable, for_driver
-from privacy_gateway.domain.vault import key_table
+from privacy_gateway.domain.vault import data_keys, key_table
 from privacy_gateway.domain.vault.data_keys import (
     DataKeys,
     KeyDestroyed,
@@ -213,6 +214,24 @@ async def test_a_lost_connection_is_made_again(new_process, place):
     [made] = await keys.for_sealing([place])
 
     assert made.place == place
+
+
+async def test_notices_are_heard_again_after_a_failure_that_nobody_thought_of(
+    new_process, as_owner, monkeypatch
+):
+    monkeypatch.setattr(data_keys, "RENEW_SECONDS", 0.02)
+    await new_process()
+    await as_owner.execute("ALTER TABLE key_notices RENAME TO elsewhere")
+    with capture_logs() as logs:
+        try:
+            async with asyncio.timeout(10):
+                while len(logs) < 3:  # noqa: ASYNC110  # a log tells nobody
+                    await asyncio.sleep(0.01)
+        finally:
+            await as_owner.execute("ALTER TABLE elsewhere RENAME TO key_notices")
+
+    told = {(line["event"], line["reason"]) for line in logs}
+    assert told == {("key_notices_lost", "UndefinedTableError")}
 
 
 async def test_a_database_that_may_lose_a_key_stops_the_start(keys_database, key_file, as_owner):

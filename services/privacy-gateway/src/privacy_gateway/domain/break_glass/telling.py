@@ -81,6 +81,8 @@ class Telling:
                     pass
             except Unavailable as exc:
                 _log.warning("break_glass_not_read", reason=exc.code)
+            except Exception as exc:  # noqa: BLE001  # the worker: ended, it would tell nobody
+                _log.error("break_glass_not_read", reason=type(exc).__name__)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._poke.wait()

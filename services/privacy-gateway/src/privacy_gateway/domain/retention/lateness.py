@@ -51,6 +51,8 @@ class Lateness:
                 await self.look()
             except Unavailable as exc:
                 _log.warning("lateness_not_known", reason=exc.code)
+            except Exception as exc:  # noqa: BLE001  # the worker: ended, its figures would stand
+                _log.error("lateness_not_known", reason=type(exc).__name__)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:

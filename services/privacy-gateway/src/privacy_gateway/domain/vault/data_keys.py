@@ -179,7 +179,7 @@ class DataKeys:
                     await self._tell()
                     if self._rings is not None and self._rings.is_due(datetime.now(UTC)):
                         await self._read_rings()
-            except (LineFailed, KeyEncryptionUnavailable) as exc:
+            except Exception as exc:  # noqa: BLE001  # the worker: ended, it would hear of nothing
                 _log.warning("key_notices_lost", reason=type(exc).__name__)
             if not again:
                 with contextlib.suppress(TimeoutError):

@@ -77,6 +77,8 @@ class Watch:
                 await step()
             except Unavailable as exc:
                 _log.warning("watch_cannot_look", reason=exc.code)
+            except Exception as exc:  # noqa: BLE001  # the worker: ended, it would see nothing
+                _log.error("watch_cannot_look", reason=type(exc).__name__)
             await asyncio.sleep(seconds)
 
     async def catch_up(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from privacy_gateway.api import recipient_forms as forms
 from privacy_gateway.api.strict_body import body_of
@@ -81,6 +81,8 @@ async def _admitted(request: Request) -> Register:
 
 
 Admitted = Annotated[Register, Depends(_admitted)]
+# A refusal names what was asked for, so it has to be an id.
+RecipientId = Annotated[str, Path(pattern=rf"^rcp_{ids.BODY}$")]
 
 
 @router.post("")
@@ -119,14 +121,14 @@ async def everyone(register: Admitted) -> dict[str, Any]:
 
 
 @router.get("/{recipient_id}")
-async def one(register: Admitted, recipient_id: str) -> dict[str, Any]:
+async def one(register: Admitted, recipient_id: RecipientId) -> dict[str, Any]:
     return await register.shown(recipient_id)
 
 
 @router.post("/{recipient_id}/agreements")
 async def add_agreement(
     register: Admitted,
-    recipient_id: str,
+    recipient_id: RecipientId,
     body: Annotated[forms.NewAgreement, body_of(forms.NewAgreement, random=forms.HASHES)],
     response: Response,
 ) -> dict[str, Any]:
@@ -143,7 +145,7 @@ async def add_agreement(
 @router.put("/{recipient_id}/status")
 async def set_status(
     register: Admitted,
-    recipient_id: str,
+    recipient_id: RecipientId,
     body: Annotated[forms.NewStatus, body_of(forms.NewStatus)],
 ) -> dict[str, Any]:
     await register.find(recipient_id)
@@ -159,7 +161,7 @@ async def set_status(
 @router.put("/{recipient_id}/endpoint")
 async def set_endpoint(
     register: Admitted,
-    recipient_id: str,
+    recipient_id: RecipientId,
     body: Annotated[forms.NewEndpoint, body_of(forms.NewEndpoint)],
 ) -> dict[str, Any]:
     recipient = await register.find(recipient_id)
@@ -174,7 +176,7 @@ async def set_endpoint(
 @router.put("/{recipient_id}/key")
 async def set_key(
     register: Admitted,
-    recipient_id: str,
+    recipient_id: RecipientId,
     body: Annotated[forms.NewKey, body_of(forms.NewKey)],
 ) -> dict[str, Any]:
     recipient = await register.find(recipient_id)
@@ -190,7 +192,7 @@ async def set_key(
 @router.post("/{recipient_id}/secrets", status_code=201)
 async def rotate(
     register: Admitted,
-    recipient_id: str,
+    recipient_id: RecipientId,
     body: Annotated[forms.Rotation, body_of(forms.Rotation)],
 ) -> dict[str, Any]:
     now = register.now

@@ -89,6 +89,13 @@ class TestChanges:
         assert (answer.status_code, answer.json()["code"]) == (404, "recipient_not_found")
         assert await gateway.records(answer) == []
 
+    async def test_what_is_no_recipients_id_is_not_repeated(self, gateway) -> None:
+        for method, what, body in (("GET", "", None), ("PUT", "/status", {"status": "active"})):
+            answer = await gateway.send("owner", method, f"{URL}/Erika.Beispiel{what}", body)
+
+            assert 400 <= answer.status_code < 500
+            assert "Erika" not in answer.text
+
 
 DOORS = [
     ("GET", "", None),

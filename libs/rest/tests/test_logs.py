@@ -22,6 +22,37 @@ assert captured == [{"event": "captured", "log_level": "warning"}], captured
 log.error("ended", reason=KeyError)
 """
 
+UNCAUGHT = """
+import asyncio, gc
+from privity_rest import logs
+
+async def fail(value):
+    raise ValueError(f"not an address: {value}")
+
+def call(value):
+    raise KeyError(value)
+
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.call_soon(call, "Ada Lovelace")
+    dropped = loop.create_task(fail("Ada Lovelace"))
+    await asyncio.sleep(0.01)
+    del dropped
+    gc.collect()
+
+logs.configure()
+asyncio.run(main())
+"""
+
+
+def test_an_exception_that_nobody_caught_is_told_of_without_its_message() -> None:
+    ran = subprocess.run([sys.executable, "-c", UNCAUGHT], check=True, capture_output=True)
+
+    assert ran.stderr.decode().splitlines() == [
+        "Exception in callback call: KeyError at <string>:9",
+        "Task exception was never retrieved: ValueError at <string>:6",
+    ]
+
 
 def test_each_line_is_an_object_with_its_level_and_time() -> None:
     before = datetime.now(UTC)

@@ -1,5 +1,7 @@
 """Log lines: one JSON object each, on standard output, with ids and codes and nothing else."""
 
+import logging
+import re
 import time
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
@@ -8,6 +10,8 @@ from typing import Any
 
 import orjson
 import structlog
+
+from privity_rest.problems import where
 
 
 class _Lines(structlog.BoundLoggerBase):
@@ -58,8 +62,27 @@ def _rendered(_: object, level: str, line: MutableMapping[str, Any]) -> bytes:
 _PROCESSORS: list[Any] = [_rendered]
 
 
+class _WithoutMessage(logging.Filter):
+    """What is said of an exception that nobody caught: its kind and where it rose. Its message, and
+    the futures and arguments that asyncio prints along with it, may carry a value."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        exc = record.exc_info[1] if record.exc_info else None
+        if exc is not None:
+            said = _ARGUMENTS.split(record.getMessage(), maxsplit=1)[0].strip()
+            record.msg = f"{said}: {type(exc).__qualname__} at {where(exc)}"
+            record.args, record.exc_info, record.exc_text = (), None, None
+        return True
+
+
+_ARGUMENTS = re.compile(r"[(<\n]")
+_WITHOUT_MESSAGE = _WithoutMessage()
+
+
 def configure() -> None:
     """For the process; called where it is put together."""
+    for name in ("asyncio", "uvicorn.error"):
+        logging.getLogger(name).addFilter(_WITHOUT_MESSAGE)
     structlog.configure(
         processors=_PROCESSORS,
         wrapper_class=_Lines,

@@ -1,6 +1,7 @@
 """Transactions, as a request sees them and as the server's failures break them."""
 
 import asyncio
+import socket
 
 import httpx
 import pytest
@@ -178,6 +179,24 @@ async def test_disposing_does_not_wait_for_a_server_that_is_gone(urls):
 
         async with asyncio.timeout(20):
             await database.dispose()
+
+
+async def test_the_kernel_notices_a_host_that_is_lost(urls):
+    async with Way(urls.runtime).standing() as way:
+        database = Database(way.url)
+        async with database.transaction() as tx:
+            raw = await (await tx.connection()).get_raw_connection()
+            there = raw.driver_connection._transport.get_extra_info("socket")
+            set_ = [
+                there.getsockopt(level, name)
+                for level, name in (
+                    (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+                )
+            ]
+        await database.dispose()
+
+    assert set_ == [1, 2]
 
 
 async def test_a_mistake_in_the_block_stays_a_mistake(database):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
@@ -26,6 +27,9 @@ SERVER_STATES = {
 }
 
 CLOSE_SECONDS = 1.0
+LOST_SECONDS = 15
+"""After that the kernel takes a host that says nothing for lost; by itself it waits for a quarter
+of an hour, and for an answer that is due for ever."""
 
 
 class DatabaseUnavailable(Unavailable):
@@ -56,6 +60,7 @@ class Database:
             },
         )
         event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(self.engine.sync_engine, "connect", _notice_a_lost_host)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -90,6 +95,26 @@ def _refuse_closed(connection: Any, record: object, proxy: object) -> None:
     """Has the pool replace a connection whose end was already seen, after the server's restart."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
+
+
+def _notice_a_lost_host(connection: Any, record: object) -> None:
+    # Not a deadline for statements: the driver would cancel, and a cancel turns a commit that waits
+    # for its standby into a success that is none.
+    line = connection.driver_connection._transport.get_extra_info("socket")  # no other way
+    if line.family == socket.AF_UNIX:
+        return
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):  # each system has some
+            line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+_KEEPALIVE = {
+    "TCP_KEEPIDLE": LOST_SECONDS // 3,
+    "TCP_KEEPINTVL": LOST_SECONDS // 3,
+    "TCP_KEEPCNT": 2,
+    "TCP_USER_TIMEOUT": LOST_SECONDS * 1000,
+}
 
 
 @contextmanager

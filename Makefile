@@ -4,6 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 MEMBERS := $(sort $(wildcard libs/*/ services/*/)) deploy/ deploy/standins/
 
+# What steers the Python or the PostgreSQL of whoever calls is not for ours.
+unexport PYTHONHOME PYTHONPATH
+ifeq ($(DATABASE_URL),)
+unexport PGHOST PGHOSTADDR PGPORT PGUSER PGPASSWORD PGPASSFILE PGDATABASE PGSERVICE PGSERVICEFILE PGOPTIONS PGSSLMODE PGTARGETSESSIONATTRS
+endif
+
 .PHONY: setup run lock
 setup: $(VENV)/.ready
 
@@ -46,7 +52,11 @@ contracts: setup
 test: setup
 	@$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder $(TESTS)
 
-.PHONY: backup restore
+.PHONY: gateway backup restore
+# make gateway COMMAND="keys status": a command of the gateway, about the shop that is open.
+gateway: setup
+	@$(BIN)/python -m privity_deploy.within privacy-gateway $(BIN)/python -m privacy_gateway $(COMMAND)
+
 # Data, keys and the journal of deletions, each to a place of its own: docs/backup-and-restore.md
 backup: setup
 	@$(BIN)/python -m privity_deploy.backup

@@ -45,17 +45,22 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     url = os.environ.get("DATABASE_URL")
-    return WORKERS if url is None or asyncio.run(_connections(url)) >= ENOUGH else 1
+    return WORKERS if not url or asyncio.run(_connections(url)) >= ENOUGH else 1
 
 
 async def _connections(url: str) -> int:
-    """How many the server allows."""
+    """How many the server allows. It is told at once, and not by each test, if it will not do."""
     import asyncpg  # noqa: PLC0415  # only where there is a server to ask
 
-    from privity_postgres import for_driver  # noqa: PLC0415
+    from privity_postgres import UnusableUrl, for_driver  # noqa: PLC0415
 
-    connection = await asyncpg.connect(for_driver(url))
     try:
+        connection = await asyncpg.connect(for_driver(url), timeout=10)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UnusableUrl) as failure:
+        raise pytest.UsageError(f"DATABASE_URL: {failure or 'no answer'}") from None
+    try:
+        if connection.get_server_version().major < 15:
+            raise pytest.UsageError("DATABASE_URL: PostgreSQL 15 is the oldest that works here")
         return int(await connection.fetchval("SHOW max_connections"))
     finally:
         await connection.close()

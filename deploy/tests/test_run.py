@@ -104,6 +104,18 @@ def test_a_second_one_says_that_the_shop_is_open_already(the_shop, a_lasting_roo
     assert is_open()
 
 
+def test_a_command_is_told_what_a_process_of_the_open_shop_is_told(the_shop, a_lasting_root):
+    def told(*asked):
+        script = "import sys, pathlib; from privity_deploy.within import main;"
+        script += "sys.exit(main(sys.argv[2:], pathlib.Path(sys.argv[1])))"
+        command = [sys.executable, "-c", script, str(a_lasting_root), *asked]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "/shelf" in told("shelf", "printenv", "DATABASE").stdout
+    assert "no process nobody" in told("nobody", "printenv").stderr
+    assert "No such file" in told("shelf", "./nothing").stderr
+
+
 def test_a_process_that_dies_is_named_and_started_again(the_shop):
     with pytest.raises(httpx.HTTPError):
         httpx.get(f"http://127.0.0.1:{PORT}/die")

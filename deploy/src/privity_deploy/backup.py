@@ -102,8 +102,8 @@ def main() -> int:
         taken = backup(
             running, folders, bin_dir=dumping.tools(bin_dir_of(running)), now=datetime.now(UTC)
         )
-    except dumping.ToolFailed as failure:
-        print(failure, file=sys.stderr)
+    except (dumping.ToolFailed, OSError, asyncpg.PostgresError) as failure:
+        print(f"Not backed up: {failure}", file=sys.stderr)
         return 1
     print(f"data      {taken}")
     print(f"keys      {folders.keys / taken.name}: short-lived, and never beside the data")

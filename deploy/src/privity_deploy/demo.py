@@ -29,8 +29,10 @@ from privity_deploy.client import (
 )
 from privity_deploy.raw_places import RawPlaces, raw_places
 from privity_deploy.raw_search import RawSearch, search
+from privity_deploy.run import EXPECTED
 from privity_deploy.seed import SAMPLE, SAMPLE_PASSWORD, Shop, seed
 from privity_deploy.stack import lent_stack
+from privity_deploy.startup import interrupt_once
 from privity_deploy.story import Story
 from privity_postgres import for_driver
 
@@ -278,8 +280,16 @@ def _open_shop() -> Iterator[tuple[Shop, presence.Running]]:
 
 def main() -> int:
     began = time.monotonic()
-    with _open_shop() as (shop, running):
-        wrong = tell(shop, running, Story())
+    interrupt_once()
+    try:
+        with _open_shop() as (shop, running):
+            wrong = tell(shop, running, Story())
+    except KeyboardInterrupt:
+        print("\nStopped before the end of the story.", flush=True)
+        return 1
+    except EXPECTED as failure:
+        print(f"\n{failure}", file=sys.stderr, flush=True)
+        return 1
     print(f"\n{'The end' if not wrong else 'Something is wrong'}, after "
           f"{time.monotonic() - began:.0f} s.")  # fmt: skip
     return 1 if wrong else 0

@@ -141,11 +141,11 @@ class Stack:
         self.stop()
         if self._postgres is not None:
             self._postgres.remove()
-        elif self._free_ports and self.places.admin_url:
-            for entry in self.places.databases.values():
-                _run_beside(partial(drop, self.places.admin_url, entry))
         for folder in (self.places.data_dir, self.places.sockets_dir):
             shutil.rmtree(folder, ignore_errors=True)
+        if self._postgres is None and self._free_ports and self.places.admin_url:
+            for entry in self.places.databases.values():
+                _run_beside(partial(drop, self.places.admin_url, entry))
 
     def __enter__(self) -> Stack:
         self.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -21,6 +22,19 @@ class StartFailed(Exception):
 
 class Interrupted(Exception):
     """Asked to stop while still starting."""
+
+
+def interrupt_once() -> None:
+    """Asked to end, in whatever way, we take down what we set up; asked again, we still do."""
+    asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def end(*_: object) -> None:
+        for number in asked:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in asked:
+        signal.signal(number, end)
 
 
 def compile_sources(root: Path) -> None:

@@ -44,3 +44,26 @@ def test_an_address_that_is_not_understood_is_refused_without_its_secret(url):
         for_driver(url)
     assert "://" not in str(refusal.value).removesuffix("postgresql://")
     assert "secret@" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "u:hid/den@127.0.0.1:5432",
+        "u:hid#den@127.0.0.1:5432",
+        "u:hidden@[::1",
+        "u:hidden@host:abc",
+        "u:hidden@host:99999",
+    ],
+)
+def test_an_address_that_is_none_is_refused_and_not_repeated(address):
+    with pytest.raises(UnusableUrl) as refused:
+        for_driver(f"postgresql://{address}/db")
+
+    assert "hid" not in str(refused.value)
+    assert "abc" not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["one:5432,two", "u@[::1]:5432", "u:p@", ""])
+def test_addresses_in_each_form_are_kept(address):
+    assert for_driver(f"postgresql://{address}/db") == f"postgresql://{address}/db"

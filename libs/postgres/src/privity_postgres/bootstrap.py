@@ -80,10 +80,7 @@ async def bootstrap(
     """Brings roles, databases and grants to what `databases` says; `passwords` is by role."""
     import asyncpg  # noqa: PLC0415 - the pytest plugin loads this module at every collection
 
-    try:
-        connection = await asyncpg.connect(for_driver(admin_url), timeout=CONNECT_SECONDS)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
-        raise ServerUnusable(f"the database server cannot be reached: {failure}") from failure
+    connection = await _connected(admin_url)
     try:
         if connection.get_server_version().major < 15:
             raise ServerTooOld("PostgreSQL 15 is the oldest that works here")
@@ -105,9 +102,7 @@ async def bootstrap(
 
 async def drop(admin_url: str, entry: DatabaseEntry) -> None:
     """Takes the database and both roles away again, whoever is still connected."""
-    import asyncpg  # noqa: PLC0415 - as above
-
-    connection = await asyncpg.connect(for_driver(admin_url))
+    connection = await _connected(admin_url)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
         # Ending someone's connection takes membership in their role.
@@ -117,6 +112,16 @@ async def drop(admin_url: str, entry: DatabaseEntry) -> None:
             await connection.execute(f"DROP ROLE IF EXISTS {role}")
     finally:
         await connection.close()
+
+
+async def _connected(admin_url: str) -> asyncpg.Connection:
+    import asyncpg  # noqa: PLC0415 - as above
+
+    try:
+        return await asyncpg.connect(for_driver(admin_url), timeout=CONNECT_SECONDS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
+        said = str(failure) or "no answer in time"
+        raise ServerUnusable(f"the database server cannot be reached: {said}") from failure
 
 
 async def _ensure_role(connection: asyncpg.Connection, role: str, password: str) -> None:

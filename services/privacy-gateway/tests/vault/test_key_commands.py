@@ -248,3 +248,14 @@ async def test_keys_of_a_ring_are_bound_to_it(held, apart):
         with pytest.raises(NotUnwrapped):
             await keks.unwrap(Wrapped(row["kek_id"], row["wrapped"]), belonging)
     assert taken[-1] == [b"first"]
+
+
+def test_what_is_not_set_is_named(monkeypatch, capsys):
+    monkeypatch.delenv("GATEWAY_DATABASE_URL", raising=False)
+    monkeypatch.setenv("GATEWAY_KEYS_DATABASE_URL", "postgresql://me:hidden@here/keys")
+
+    assert main(["keys", "status"]) == 2
+
+    said = capsys.readouterr().err
+    assert "GATEWAY_DATABASE_URL: Field required" in said
+    assert "hidden" not in said

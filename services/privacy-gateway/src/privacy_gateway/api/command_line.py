@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"{line}\n")
         return 1
     except OSError as exc:
-        sys.stderr.write(f"{exc.filename}: {exc.strerror}\n")
+        sys.stderr.write(f"{exc.filename}: {exc.strerror}\n" if exc.filename else f"{exc}\n")
         return 1
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from pydantic import ValidationError
 
 from privacy_gateway.clients.line import for_driver
 from privacy_gateway.domain import index_rotation, key_rotation
@@ -222,6 +223,11 @@ def _running(
     def answer(asked: argparse.Namespace) -> int:
         try:
             return asyncio.run(run(asked))
+        except ValidationError as gaps:
+            for gap in gaps.errors(include_input=False):
+                named = "GATEWAY_" + "_".join(map(str, gap["loc"])).upper()
+                sys.stderr.write(f"{named}: {gap['msg']}\n")
+            return 2
         except (Unavailable, StillNeeded, asyncpg.PostgresError) as exc:
             sys.stderr.write(f"{type(exc).__name__}: {exc}\nwhat was done stays done; ask again\n")
             return 1

@@ -20,8 +20,10 @@ runtime = "{name}_runtime"
 grants = "read_write"
 """
 TABLES = {
-    "privity_gateway": "CREATE TABLE journal_replay (through bigint)",
+    "privity_gateway": "CREATE TABLE journal_replay (through bigint);"
+    " INSERT INTO journal_replay VALUES (0)",
     "privity_journal": "CREATE TABLE journal (number bigint)",
+    "privity_orders": "CREATE TABLE orders (id text); INSERT INTO orders VALUES ('first')",
     "privity_keys": "CREATE TABLE journal_replay (through bigint);"
     " CREATE TABLE data_keys (wrapped text);"
     " INSERT INTO data_keys SELECT repeat(md5(n::text), 30) FROM generate_series(1, 2000) n",
@@ -43,7 +45,7 @@ def on(stack, name, statement):
 
 
 @pytest.mark.skipif("DATABASE_URL" in os.environ, reason="the server's tools are elsewhere")
-def test_keys_that_cannot_be_put_back_leave_those_that_are_there(a_root):
+def test_a_restore_loses_no_keys_and_puts_back_one_database_when_told_so(a_root):
     tables = "".join(DATABASES.format(name=name) for name in TABLES)
     (a_root / "deploy" / "databases.toml").write_text(tables)
     (a_root / "deploy" / "processes.toml").write_text("process = []")
@@ -74,3 +76,20 @@ def test_keys_that_cannot_be_put_back_leave_those_that_are_there(a_root):
         assert on(stack, "privity_keys", "SELECT count(*) FROM data_keys") == 2000
         found = "SELECT count(*) FROM pg_database WHERE datname LIKE '%put_back'"
         assert on(stack, "postgres", found) == 0
+
+    with stack.closed():
+        for name, statement in (
+            ("privity_journal", "INSERT INTO journal VALUES (7)"),
+            ("privity_gateway", "UPDATE journal_replay SET through = 7"),
+            ("privity_orders", "UPDATE orders SET id = 'second'"),
+        ):
+            on(stack, name, statement)
+
+    with pytest.raises(restore.Refused, match="not in this backup: privity_order"):
+        restore.restore(stack, data, only=["privity_order"])
+    assert restore.restore(stack, data, only=["privity_orders"]) == ["privity_orders"]
+    with stack.closed():
+        assert on(stack, "privity_orders", "SELECT id FROM orders") == "first"
+        # It was not put back, and will look at what was deleted since the backup all the same.
+        assert on(stack, "privity_gateway", "SELECT through FROM journal_replay") == 0
+        assert on(stack, "privity_keys", "SELECT count(*) FROM data_keys") == 2000

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,10 +40,15 @@ def restore(
     keys: Path | None = None,
     journal: Path | None = None,
     audit: bool = False,
+    only: Collection[str] = (),
 ) -> list[str]:
-    """The databases that were put back. The shop is closed meanwhile. Raises Refused."""
+    """The databases that were put back: of the data all, or `only` those. The shop is closed
+    meanwhile. Raises Refused."""
     found = manifest(data)
-    wanted = {name: data / f"{name}.dump" for name in found.files if name != AUDIT or audit}
+    if unknown := set(only) - set(found.files):
+        raise Refused(f"not in this backup: {', '.join(sorted(unknown))}")
+    names = only or [name for name in found.files if name != AUDIT or audit]
+    wanted = {name: data / f"{name}.dump" for name in names}
     if keys is not None:
         wanted[KEYS] = keys / f"{KEYS}.dump"
     for file in (*wanted.values(), *([journal] if journal else ())):
@@ -140,10 +146,18 @@ def main() -> int:
     parser.add_argument("--keys", type=Path, help="only when the keys were lost")
     parser.add_argument("--journal", type=Path, help="only when the journal was lost")
     parser.add_argument("--audit", action="store_true", help="only when the records were lost")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="DATABASE", help="this one, and not all"
+    )
     asked = parser.parse_args()
     try:
         put_back = restore(
-            Stack(ROOT), asked.data, keys=asked.keys, journal=asked.journal, audit=asked.audit
+            Stack(ROOT),
+            asked.data,
+            keys=asked.keys,
+            journal=asked.journal,
+            audit=asked.audit,
+            only=asked.only,
         )
     except (Refused, dumping.ToolFailed, *EXPECTED) as failure:
         print(failure, file=sys.stderr)

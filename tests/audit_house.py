@@ -16,7 +16,7 @@ import uvicorn
 import privacy_gateway
 from audit_log.clients.signer import SignerClient
 from audit_log.clients.witness import WitnessClient
-from audit_log.domain.keys import log_key, read_public
+from audit_log.domain.keys import log_key, read_publics
 from audit_log.domain.sequencing.heads import Heads
 from audit_log.domain.sequencing.order import Order
 from audit_log.domain.sequencing.sequencer import Sequencer
@@ -130,10 +130,17 @@ class AuditHouse:
         await server.lifespan.shutdown()
 
     async def gateway(
-        self, *, spool=None, behind_after=60.0, keep=60.0, deadline=20.0, follows=True
+        self,
+        *,
+        spool=None,
+        behind_after=60.0,
+        keep=60.0,
+        deadline=20.0,
+        follows=True,
+        identity="identity",
     ):
         """One more gateway process's way into the store."""
-        key = ProcessKey(self.secrets.read("identity.pem"), now=datetime.now(UTC))
+        key = ProcessKey(self.secrets.read(f"{identity}.pem"), now=datetime.now(UTC))
         chain = Chain(key, spool or self.folder / "spool")
         sequenced = Sequenced(
             self.audit.runtime,
@@ -159,7 +166,7 @@ class AuditHouse:
         sequencer = Sequencer(
             self.audit.apart["log"],
             name=name,
-            identity=read_public(path("identity.pub")),
+            identities=read_publics(path("identity.pub")),
             order=Order(self.folder / order),
             heads=Heads(
                 signer, log_key=self.log_key, witness=witness, witness_key=self.witness_key

@@ -62,6 +62,21 @@ async def test_what_several_processes_record_is_one_log_that_is_signed_and_witne
     assert len(set(await house.leaves())) == 320
 
 
+async def test_another_identity_takes_over_while_processes_of_the_old_one_record(house):
+    """Its public half stands below the old one's before anything is signed with it."""
+    old = await house.gateway()
+    house.secrets.ensure("next.pem", "ed25519")
+    public = house.secrets.path("identity.pub")
+    public.write_bytes(public.read_bytes() + house.secrets.path("next.pub").read_bytes())
+
+    async with house.sequencer() as sequencer:
+        new = await house.gateway(identity="next")
+        await asyncio.gather(*(house.record(log, 5, each=2) for log in (old, new)))
+        await house.until_signed(20)
+
+        assert sequencer.is_well
+
+
 async def test_a_sequencer_that_starts_again_goes_on_where_the_log_ended(house):
     log = await house.gateway()
     for turn in range(1, 4):

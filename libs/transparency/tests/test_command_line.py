@@ -208,6 +208,25 @@ def test_a_public_keys_file_is_written_as_logs_and_witnesses_name_theirs(
         assert capsys.readouterr().out == f"{signer.verifier}\n"
 
 
+async def test_a_file_may_hold_the_identities_of_all_times(
+    urls: DatabaseUrls, made: MadeLog, keys: list[str], tmp_path: Path
+) -> None:
+    pems = [
+        Ed25519PublicKey.from_public_bytes(raw).public_bytes(
+            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        )
+        for raw in (made.log.verifier.public, made.identity)
+    ]
+    file = tmp_path / "audit-identity.pub"
+    arguments = ["verify", "database", plain(urls.runtime), *keys, "--identity-key", str(file)]
+
+    file.write_bytes(b"".join(pems))
+    assert await _apart(arguments) == VERIFIED
+
+    file.write_bytes(pems[0])
+    assert await _apart(arguments) == FOUND_WRONG
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 import asyncpg
@@ -31,6 +32,8 @@ from privity_transparency.verifier.heads import Trust
 VERIFIED, FOUND_WRONG, NOT_UNDERSTOOD, NOT_READ = range(4)
 URL_VARIABLE = "AUDIT_DATABASE_URL"
 _SHOWN = 50
+_KEY_BYTES = 32
+_END = b"-----END PUBLIC KEY-----"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +66,7 @@ def _verified(given: argparse.Namespace) -> Report:
         log_key=given.log_key,
         witness_keys=tuple(given.witness_key),
         quorum=len(given.witness_key) if given.quorum is None else given.quorum,
-        identities=tuple(getattr(given, "identity_key", ())),
+        identities=tuple(chain.from_iterable(getattr(given, "identity_key", ()))),
         known=tuple(_note(path) for path in getattr(given, "known_checkpoint", ())),
     )
     if given.what == "bundle":
@@ -192,11 +195,11 @@ def _parser() -> argparse.ArgumentParser:
     for each in (folder, whole):
         each.add_argument(
             "--identity-key",
-            type=_identity,
+            type=_identities,
             action="append",
             default=[],
             metavar="KEY",
-            help="of the gateway's audit identity: base 64, or a PEM file",
+            help="of the gateway's audit identity: base 64, or a PEM file, which may hold several",
         )
         each.add_argument(
             "--known-checkpoint",
@@ -239,16 +242,26 @@ def _count(text: str) -> int:
 
 
 def _identity(text: str) -> bytes:
+    keys = _identities(text)
+    if len(keys) != 1:
+        raise argparse.ArgumentTypeError("the file holds several keys")
+    return keys[0]
+
+
+def _identities(text: str) -> list[bytes]:
     try:
-        if Path(text).is_file():
-            key = load_pem_public_key(Path(text).read_bytes())
-            if isinstance(key, Ed25519PublicKey):
-                return key.public_bytes_raw()
-        elif len(raw := from_base64(text)) == 32:
-            return raw
+        if not Path(text).is_file():
+            keys = [from_base64(text)]
+        else:
+            *pems, _ = Path(text).read_bytes().split(_END)
+            loaded = [load_pem_public_key(pem + _END) for pem in pems]
+            keys = [k.public_bytes_raw() for k in loaded if isinstance(k, Ed25519PublicKey)]
+            keys = keys if len(keys) == len(pems) else []
     except ValueError:
-        pass
-    raise argparse.ArgumentTypeError("neither 32 bytes in base 64 nor a PEM file of Ed25519")
+        keys = []
+    if not keys or any(len(key) != _KEY_BYTES for key in keys):
+        raise argparse.ArgumentTypeError("neither 32 bytes in base 64 nor a PEM file of Ed25519")
+    return keys
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from audit_log.clients.signer import SignerClient
 from audit_log.clients.witness import WitnessClient
 from audit_log.domain.cosigning import Witness
 from audit_log.domain.heads import Heads
-from audit_log.domain.keys import log_key, read_public, read_signer
+from audit_log.domain.keys import log_key, read_publics, read_signer
 from audit_log.domain.sequencing import heads as log_heads
 from audit_log.domain.sequencing.order import Order
 from audit_log.domain.sequencing.sequencer import Sequencer
@@ -97,7 +97,7 @@ def create_sequencer(settings: SequencerSettings | None = None) -> FastAPI:
         sequencer = app.state.sequencer = Sequencer(
             given.database_url.get_secret_value(),
             name=given.name,
-            identity=read_public(given.identity_file),
+            identities=read_publics(given.identity_file),
             order=Order(given.order_file),
             heads=log_heads.Heads(
                 signer,

@@ -36,7 +36,7 @@ class SequencerSettings(BaseSettings):
     """Of this one among several that stand by for each other."""
     database_url: SecretStr
     identity_file: Path
-    """The public half of the gateway's audit identity, PEM."""
+    """The public half of the gateway's audit identity, PEM; two while one takes over."""
     order_file: Path
     """The order of the log, on a disk that does not share the database's fate."""
     origin: str

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from privity_transparency.note import ED25519, NoteSigner, VerifierKey
 
+_END = b"-----END PUBLIC KEY-----"
+
 
 def read_signer(path: Path, *, name: str, kind: int) -> NoteSigner:
     """Raises ValueError when the key is of another kind or its file open to others."""
@@ -32,7 +34,19 @@ def log_key(given: str, *, origin: str, kind: int = ED25519) -> VerifierKey:
 
 
 def read_public(path: Path) -> bytes:
-    key = load_pem_public_key(path.read_bytes())
-    if not isinstance(key, Ed25519PublicKey):
+    """Raises ValueError, also when the file holds several."""
+    keys = read_publics(path)
+    if len(keys) != 1:
+        raise ValueError(f"{path.name}: one key, and not {len(keys)}")
+    return keys[0]
+
+
+def read_publics(path: Path) -> tuple[bytes, ...]:
+    """One or several in one file: two while one key takes over from another. Raises ValueError."""
+    *texts, rest = path.read_bytes().split(_END)
+    keys = [load_pem_public_key(text + _END) for text in texts]
+    if rest.strip() or not keys:
+        raise ValueError(f"{path.name}: not a public key in PEM")
+    if not all(isinstance(key, Ed25519PublicKey) for key in keys):
         raise ValueError(f"{path.name}: not an Ed25519 key")
-    return key.public_bytes_raw()
+    return tuple(key.public_bytes_raw() for key in keys if isinstance(key, Ed25519PublicKey))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Collection
 from itertools import groupby
 from typing import Any
 
@@ -40,10 +41,12 @@ _log = structlog.get_logger("privity.audit_log")
 
 
 class Sequencer:
-    def __init__(self, url: str, *, name: str, identity: bytes, order: Order, heads: Heads) -> None:
+    def __init__(
+        self, url: str, *, name: str, identities: Collection[bytes], order: Order, heads: Heads
+    ) -> None:
         self._url = url
         self._name = name
-        self._processes = Processes(identity)
+        self._processes = Processes(identities)
         self._order = order
         self._heads = heads
         self._growth: Growth | None = None

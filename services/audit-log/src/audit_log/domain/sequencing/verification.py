@@ -6,7 +6,7 @@ and that every column says what the leaf says. What does not verify never enters
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from privity_transparency.batch import FIRST_PREVIOUS, Batch, Process, leaves_hash
@@ -38,8 +38,9 @@ FIRST = Link(0, FIRST_PREVIOUS)
 class Processes:
     """The processes whose certificates were checked."""
 
-    def __init__(self, identity: bytes) -> None:
-        self._identity = identity
+    def __init__(self, identities: Collection[bytes]) -> None:
+        """`identities`: of the gateway, one or, while one takes over from another, two."""
+        self._identities = identities
         self._keys: dict[str, bytes] = {}
 
     def key_of(self, row: Mapping[str, Any]) -> bytes:
@@ -50,11 +51,20 @@ class Processes:
             return known
         try:
             process = Process(name, row["public_key"], row["started_at"])
-            process.verify(row["certificate"], self._identity)
-        except (NotSigned, ValueError):
-            raise DoesNotVerify(f"process {name} has no valid certificate") from None
+        except ValueError:
+            raise DoesNotVerify(f"{name} is no process") from None
+        if not any(_vouches(each, process, row["certificate"]) for each in self._identities):
+            raise DoesNotVerify(f"process {name} has no valid certificate")
         self._keys[name] = process.public_key
         return process.public_key
+
+
+def _vouches(identity: bytes, process: Process, certificate: bytes) -> bool:
+    try:
+        process.verify(certificate, identity)
+    except (NotSigned, ValueError):
+        return False
+    return True
 
 
 def verify(

@@ -242,17 +242,21 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
                 await staff_file.apply(parts.database, entries, parts.passwords, clock=time.time)
             await running.enter_async_context(parts.revocations.following())
             await running.enter_async_context(parts.telling.following())
-            await running.enter_async_context(deletion.deleting(parts, app.state.deletion))
+            deleting = deletion.deleting(parts, app.state.deletion)
+            workers = [await running.enter_async_context(deleting)]
             documents = app.state.contracts.offer.documents
-            await running.enter_async_context(rotation.rotating(parts, app.state, documents))
+            rotating = rotation.rotating(parts, app.state, documents)
+            workers.append(await running.enter_async_context(rotating))
             running.enter_context(_seldom_collected())
             await running.enter_async_context(parts.watch.following())
             making = Making(parts.database, parts.records, parts.vault)
             exporting = Worker(parts.database.engine, making.handlers(), concurrency=1)
-            await running.enter_async_context(exporting)
+            workers.append(await running.enter_async_context(exporting))
             await running.enter_async_context(parts.lateness.following())
             figures = Figures(parts.audit, parts.vault, parts.watch, parts.streams, parts.lateness)
             running.enter_context(metrics.serving(settings.metrics_address, figures))
             yield
+            for worker in workers:
+                worker.stop()  # all now, so that their graces are one and not one after the other
 
     return lifespan

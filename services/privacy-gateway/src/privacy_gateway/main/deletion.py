@@ -57,7 +57,7 @@ def build(parts: Parts, disclosing: Disclosing) -> Means:
 
 
 @asynccontextmanager
-async def deleting(parts: Parts, means: Means) -> AsyncIterator[None]:
+async def deleting(parts: Parts, means: Means) -> AsyncIterator[Worker]:
     """What was deleted is deleted again first, if a backup brought it back."""
     keys_url = parts.settings.keys_database_url.get_secret_value()
     async with AsyncExitStack() as running:
@@ -75,4 +75,4 @@ async def deleting(parts: Parts, means: Means) -> AsyncIterator[None]:
         await running.enter_async_context(worker)
         async with means.database.transaction() as tx:
             await sweep.schedule(tx, now=means.clock())
-        yield
+        yield worker

@@ -20,7 +20,9 @@ RETRIES = {index_rotation.ROTATION: Retry(first=2, cap=60, attempts=100_000)}
 
 
 @asynccontextmanager
-async def rotating(parts: Parts, state: State, documents: Mapping[str, Any]) -> AsyncIterator[None]:
+async def rotating(
+    parts: Parts, state: State, documents: Mapping[str, Any]
+) -> AsyncIterator[Worker]:
     """`documents` are the services' contracts, which say who has blind indexes."""
     settings = parts.settings
     keys_url = settings.keys_database_url.get_secret_value()
@@ -56,7 +58,7 @@ async def rotating(parts: Parts, state: State, documents: Mapping[str, Any]) -> 
         handlers = {index_rotation.ROTATION: rotate}
         worker = Worker(parts.database.engine, handlers, retries=RETRIES, concurrency=1, poll=1.0)
         await running.enter_async_context(worker)
-        yield
+        yield worker
 
 
 def indexed(documents: Mapping[str, Any]) -> list[str]:

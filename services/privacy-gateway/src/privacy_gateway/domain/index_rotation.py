@@ -36,6 +36,9 @@ from privity_jobs import RetryLater
 ROTATION: Final = "index_rotation"
 BATCH: Final = 200
 LOOK_AGAIN: Final = 5.0
+ANSWER_SECONDS = 60.0
+"""The lease of the job is kept in another database: it would be renewed for as long as this one,
+whose host is lost, says nothing."""
 _RING: Final = "blind_index"
 _STATES = """
 SELECT key_id, state, generation FROM ring_keys WHERE ring = $1 ORDER BY state = 'current' DESC
@@ -67,7 +70,9 @@ async def run(rotation_id: str, *, longest_request: timedelta, by: Means) -> Non
 
     Raises RetryLater and Unavailable.
     """
-    connection = await asyncpg.connect(for_driver(by.keys_url), timeout=10)
+    connection = await asyncpg.connect(
+        for_driver(by.keys_url), timeout=10, command_timeout=ANSWER_SECONDS
+    )
     try:
         rotation = await rotations.find(connection, rotation_id)
         if rotation is None or rotation["finished_at"] is not None:

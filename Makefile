@@ -6,6 +6,9 @@ MEMBERS := $(sort $(wildcard libs/*/ services/*/)) deploy/ deploy/standins/
 
 # What steers the Python or the PostgreSQL of whoever calls is not for ours.
 unexport PYTHONHOME PYTHONPATH
+ifneq ($(filter C POSIX,$(LC_ALL)),)
+unexport LC_ALL # which keeps Python 3.11 from reading where it is, below a folder like "Käse"
+endif
 ifeq ($(DATABASE_URL),)
 unexport PGHOST PGHOSTADDR PGPORT PGUSER PGPASSWORD PGPASSFILE PGDATABASE PGSERVICE PGSERVICEFILE PGOPTIONS PGSSLMODE PGTARGETSESSIONATTRS
 endif

@@ -20,7 +20,13 @@ TELLS = """#!/bin/sh
 env >&2
 exit 1
 """
-STRANGE = {"PYTHONHOME": "/none", "PYTHONPATH": "/none", "PGPORT": "1", "PGSERVICE": "none"}
+STRANGE = {
+    "LC_ALL": "C",
+    "PYTHONHOME": "/none",
+    "PYTHONPATH": "/none",
+    "PGPORT": "1",
+    "PGSERVICE": "none",
+}
 WITHOUT_PIP = """#!/bin/sh
 [ "$1" = -c ] && exit 0
 mkdir -p .venv/bin && ln -s {python} .venv/bin/python

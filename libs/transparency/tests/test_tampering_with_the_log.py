@@ -211,7 +211,7 @@ async def test_a_changed_checkpoint_is_none_and_a_signed_one_of_another_root_is_
     root = merkle.leaf_hash(b"another")
     text = Checkpoint(ORIGIN, size, root).text
     await owner.execute(
-        "UPDATE checkpoints SET note = $2, root = $3 WHERE size = $1",
+        "UPDATE checkpoints SET note = $2, root = $3, cosigned = false WHERE size = $1",
         size,
         str(Note(text, (made.log.sign(text),))),
         root,
@@ -219,8 +219,10 @@ async def test_a_changed_checkpoint_is_none_and_a_signed_one_of_another_root_is_
     assert faults(await verify(urls, made)) == {Fault.FORK}
     await restore(owner)
 
-    await owner.execute("UPDATE checkpoints SET root = sha256(root) WHERE size = $1", size)
-    assert faults(await verify(urls, made)) == {Fault.CHECKPOINT}
+    for change in ("root = sha256(root)", "cosigned = NOT cosigned"):
+        await owner.execute(f"UPDATE checkpoints SET {change} WHERE size = $1", size)
+        assert faults(await verify(urls, made)) == {Fault.CHECKPOINT}
+        await restore(owner)
 
 
 async def test_the_gateways_role_can_change_nothing_and_what_it_adds_is_found(

@@ -40,7 +40,7 @@ ORDER BY l.first_index
 _UPPER = "SELECT level, number, hashes FROM tiles WHERE level > 0"
 _EDGE = "SELECT level, number, hashes FROM tiles WHERE level = 0 AND number = $1"
 _LOWEST = "SELECT number, hashes FROM tiles WHERE level = 0 ORDER BY number"
-_CHECKPOINTS = "SELECT note, size, root FROM checkpoints ORDER BY size"
+_CHECKPOINTS = "SELECT note, size, root, cosigned FROM checkpoints ORDER BY size"
 _CLOSED = "SELECT manifest FROM archived_months"
 _KNOWS_CLOSED = "SELECT has_table_privilege(to_regclass('archived_months'), 'SELECT')"
 _PROCESSES = "SELECT process_id, public_key, certificate, started_at FROM processes"

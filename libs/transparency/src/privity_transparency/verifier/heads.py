@@ -42,6 +42,7 @@ class Stored(NamedTuple):
     note: str
     size: int | None = None
     root: bytes | None = None
+    cosigned: bool | None = None
 
 
 def open_heads(notes: Iterable[Stored], trust: Trust, report: Report) -> Heads:
@@ -55,6 +56,11 @@ def open_heads(notes: Iterable[Stored], trust: Trust, report: Report) -> Heads:
         said = opened.checkpoint
         if stored.size not in {None, said.size} or stored.root not in {None, said.root}:
             report.add(Fault.CHECKPOINT, f"the one of size {said.size} is filed as another")
+        # A witness of earlier times may be none of those that are known here.
+        signed = len(opened.note.signatures)
+        if stored.cosigned is not None and stored.cosigned != (signed > 1):
+            how = "cosigned, and by nobody" if stored.cosigned else "not cosigned, and it is"
+            report.add(Fault.CHECKPOINT, f"the one of size {said.size} is filed as {how}")
         _add(heads, opened, trust, report)
     if trust.quorum and heads.cosigned_size is None:
         report.add(Fault.CHECKPOINT, f"none is cosigned by {trust.quorum} of the witnesses")

@@ -64,10 +64,11 @@ def roots(hashes: Iterable[bytes]) -> list[bytes]:
 
 
 async def show(owner: asyncpg.Connection, size: int, root: bytes, note: str) -> None:
-    """As the only checkpoint there is."""
+    """As the only checkpoint there is, filed as what it is."""
     await owner.execute("DELETE FROM checkpoints")
+    cosigned = len(Note.parse(note).signatures) > 1
     await owner.execute(
-        "INSERT INTO checkpoints VALUES ($1, $2, $3, true, $4)", size, root, note, BEGAN
+        "INSERT INTO checkpoints VALUES ($1, $2, $3, $4, $5)", size, root, note, cosigned, BEGAN
     )
 
 

@@ -138,6 +138,18 @@ def test_a_given_database_server_that_is_not_there_is_told_in_a_sentence(a_root,
     monkeypatch.undo()
 
 
+def test_a_full_disk_is_told_in_a_sentence_and_nothing_stays_behind(open_shop, a_root):
+    (a_root / ".privity" / "run").mkdir(parents=True)
+    (a_root / ".privity" / "run" / "stack.unfinished").symlink_to("/dev/full")
+
+    shop = open_shop()
+
+    assert shop.process.wait(30) == 1
+    assert "No space left on device" in shop.said()
+    assert "Traceback" not in shop.said()
+    assert processes_in(a_root) == []
+
+
 def test_after_a_kill_the_next_run_recovers_and_ctrl_c_ends_everything(open_shop, a_root):
     first = open_shop()
     first.wait_for("Ctrl-C closes it")

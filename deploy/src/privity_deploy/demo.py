@@ -32,7 +32,7 @@ from privity_deploy.raw_search import RawSearch, search
 from privity_deploy.run import EXPECTED
 from privity_deploy.seed import SAMPLE, SAMPLE_PASSWORD, Shop, seed
 from privity_deploy.stack import lent_stack
-from privity_deploy.startup import interrupt_once
+from privity_deploy.startup import interrupt_once, told_of_the_disk
 from privity_deploy.story import Story
 from privity_postgres import for_driver
 
@@ -282,7 +282,7 @@ def main() -> int:
     began = time.monotonic()
     interrupt_once()
     try:
-        with _open_shop() as (shop, running):
+        with told_of_the_disk(Path(tempfile.gettempdir())), _open_shop() as (shop, running):
             wrong = tell(shop, running, Story())
     except KeyboardInterrupt:
         print("\nStopped before the end of the story.", flush=True)

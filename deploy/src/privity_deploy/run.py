@@ -13,7 +13,7 @@ from privity_deploy.ports import PortRefused
 from privity_deploy.presence import AlreadyRunning, Running
 from privity_deploy.seed import SAMPLE, SAMPLE_PASSWORD, SITE, seed
 from privity_deploy.stack import Stack
-from privity_deploy.startup import Interrupted, Report, StartFailed
+from privity_deploy.startup import Interrupted, Report, StartFailed, told_of_the_disk
 from privity_deploy.tables import TableRefused
 from privity_deploy.watch import GaveUp, watch
 from privity_postgres import (
@@ -53,7 +53,7 @@ def main(root: Path = ROOT, *, fill: Callable[..., object] | None = None) -> int
     print("Opening the shop ...", flush=True)
     try:
         stack = Stack(root, report=_show, stopping=stopping)
-        with stack:
+        with told_of_the_disk(root), stack:
             if fill is not None:
                 fill(stack.running, report=_show)
             _show_addresses(stack)

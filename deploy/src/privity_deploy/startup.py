@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import compileall
+import errno
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from privity_deploy.child import Child
 from privity_deploy.tables import POSTGRES, Process
+from privity_postgres import UnusablePlace
 
 START_SECONDS = 90.0
 Report = Callable[[str], None]
@@ -35,6 +38,17 @@ def interrupt_once() -> None:
 
     for number in asked:
         signal.signal(number, end)
+
+
+@contextmanager
+def told_of_the_disk(folder: Path) -> Iterator[None]:
+    """One that is full, or not to be written to, is no bug of ours."""
+    try:
+        yield
+    except OSError as failure:
+        if failure.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}:
+            raise
+        raise UnusablePlace(f"{failure.strerror}: {failure.filename or folder}") from failure
 
 
 def compile_sources(root: Path) -> None:

@@ -92,6 +92,8 @@ async def bootstrap(
             await _ensure_database(connection, entry)
             await _ensure_grants(admin_url, entry)
             await _try_signing_in(admin_url, entry, passwords[entry.runtime])
+    except asyncpg.InsufficientResourcesError as failure:
+        raise ServerUnusable(f"the database server is short of room: {failure}") from failure
     except asyncpg.InsufficientPrivilegeError as failure:
         raise ServerUnusable(
             f"the database role needs CREATEDB and CREATEROLE, or to own what is there: {failure}"

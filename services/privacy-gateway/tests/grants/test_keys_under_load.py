@@ -416,7 +416,11 @@ async def test_a_signing_key_that_leaves_too_early_is_noticed(
     await _all_open(processes, [order], as_customer)
 
 
-_LEAVING = "SELECT key_id FROM ring_keys WHERE ring = 'token_signing' AND state = 'leaving'"
+# The first of them: by it `as_customer` signs.
+_LEAVING = (
+    "SELECT key_id FROM ring_keys WHERE ring = 'token_signing' AND state = 'leaving'"
+    " ORDER BY generation"
+)
 _OF = "SELECT key_id FROM data_keys WHERE subject = $1"
 _WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'records'::regclass"
 _KEKS = "SELECT DISTINCT kek_id FROM data_keys WHERE destroyed_at IS NULL"
